@@ -1,0 +1,35 @@
+import { z } from "zod";
+
+/**
+ * What the operator tells the init container that brings a model to NARU_MODELS_DIR, as `fetch.json` in
+ * NARU_CONFIG_DIR. Credentials are never in it: they come as environment or mounted files.
+ */
+export const fetchConfig = z.strictObject({
+  files: z
+    .array(
+      z.strictObject({
+        /** Where it goes, relative to NARU_MODELS_DIR; no `..`, not absolute. */
+        path: z.string().min(1).max(512),
+        /** https, s3, or file (standalone and PVCs). */
+        uri: z.string().min(1).max(2048),
+        /** 64 lower-case hex digits. */
+        sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      }),
+    )
+    .min(1)
+    .max(512),
+  /** Bytes that the cache in NARU_MODELS_DIR may hold; the least recently used blobs leave first. */
+  maxCacheBytes: z
+    .int()
+    .min(1)
+    .default(64 * 1024 ** 3),
+  s3: z
+    .strictObject({
+      region: z.string().optional(),
+      endpoint: z.string().optional(),
+      pathStyle: z.boolean().optional(),
+    })
+    .prefault({}),
+});
+
+export type FetchConfig = z.output<typeof fetchConfig>;

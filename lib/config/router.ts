@@ -1,0 +1,129 @@
+import { z } from "zod";
+import { httpConfig } from "./inference.ts";
+
+/**
+ * What the operator tells a router: as `router.json` in NARU_CONFIG_DIR when it starts, and from then on by
+ * `PUT /naru/config` on its admin port, since a mounted ConfigMap reaches a pod only after 60 to 90 s.
+ */
+
+/** Where a revision or a node answers: a Service by name, as `http://digits-stable.default.svc:80`. */
+const backend = z.strictObject({ http: z.url(), grpc: z.url().optional() });
+
+const condition = z.strictObject({
+  /** A request parameter (V2 `parameters`) or an output of the node that the edge leaves; one of the two. */
+  parameter: z.string().optional(),
+  output: z.string().optional(),
+  equals: z.string().optional(),
+  /** Decimal numbers; compared with the output's first element. */
+  lessThan: z.number().optional(),
+  atLeast: z.number().optional(),
+});
+
+export const routerGraph = z.strictObject({
+  entry: z.string(),
+  nodes: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        /** A model behind `backend`; absent for a node that only combines. */
+        backend: backend.optional(),
+        /** The model's name at the backend. */
+        model: z.string().optional(),
+        /** Combines tensors of one name that arrive over several edges. */
+        combine: z.enum(["Mean", "Max"]).optional(),
+        /** All: every edge that leaves is followed. Switch: the first whose condition holds, else the one without. Splitter: one, by weight. */
+        routing: z.enum(["All", "Switch", "Splitter"]).default("All"),
+      }),
+    )
+    .min(1)
+    .max(32),
+  edges: z
+    .array(
+      z.strictObject({
+        from: z.string(),
+        to: z.string(),
+        /** Renames; a tensor that is not named keeps its name. */
+        tensors: z
+          .array(z.strictObject({ from: z.string(), to: z.string() }))
+          .max(64)
+          .default([]),
+        when: condition.optional(),
+        weightPercent: z.int().min(0).max(100).optional(),
+      }),
+    )
+    .max(128)
+    .default([]),
+});
+
+export const routerTrack = z.strictObject({
+  revision: z.string(),
+  weightPercent: z.int().min(0).max(100),
+  /** One of the two. */
+  backend: backend.optional(),
+  graph: routerGraph.optional(),
+});
+
+export const routerConfig = z.strictObject({
+  /** Names this content: a router reports the generation that it applies, and counts apart for each. */
+  generation: z.string().min(1),
+  /** The ModelServing's name, which is the model's name in V2 URLs. */
+  model: z.string().min(1),
+  /** The models that a backend also answers for by their own names (several models in one server). */
+  stable: routerTrack,
+  canary: routerTrack.optional(),
+  /** A share of the stable revision's requests is sent to the canary too, compared, and its answer thrown away. */
+  mirror: z
+    .strictObject({
+      percent: z.int().min(0).max(100),
+      compare: z.enum(["Argmax", "Values"]),
+      /** Values: |a − b| ≤ tolerance × max(1, |a|) for every element. */
+      tolerance: z.number().min(0).default(0.001),
+    })
+    .optional(),
+  /** Requests held while no backend is ready (scale from zero); beyond it, or after the time, 503 + Retry-After. */
+  hold: z.strictObject({ maxRequests: z.int().min(0), seconds: z.int().min(1) }).optional(),
+  /** One deadline for the request, however many nodes it passes. */
+  requestTimeoutMilliseconds: z.int().min(1).default(30_000),
+  maxRequestBytes: z
+    .int()
+    .min(1024)
+    .default(64 * 1024 * 1024),
+  http: httpConfig.prefault({}),
+});
+
+/** What a router saw of one revision since it applied the generation. */
+export const trackReport = z.strictObject({
+  revision: z.string(),
+  requests: z.int(),
+  /** Answers ≥ 500, connections that failed, deadlines that passed. A client's own mistake (4xx) is none. */
+  errors: z.int(),
+  /** Requests per bucket of `latencyBounds`, the last one beyond all bounds. */
+  latencyCounts: z.array(z.int()),
+  mirrored: z.int(),
+  diverged: z.int(),
+  /** Mirrored requests that the canary failed to answer. */
+  mirrorErrors: z.int(),
+});
+
+/** `GET /naru/status` on the router's admin port. */
+export const routerReport = z.strictObject({
+  generation: z.string(),
+  /** Takes new requests: configuration valid, backends' metadata fit. */
+  ready: z.boolean(),
+  problem: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
+  /** Upper bounds in milliseconds, rising. */
+  latencyBounds: z.array(z.number()),
+  tracks: z.array(trackReport),
+  /** Requests held for want of a ready backend, now. */
+  held: z.int(),
+  /** Requests in flight, now. */
+  inFlight: z.int(),
+  /** Milliseconds since the last request came; null when none has. */
+  idleMilliseconds: z.number().nullable(),
+});
+
+export type RouterConfig = z.output<typeof routerConfig>;
+export type RouterGraph = z.output<typeof routerGraph>;
+export type RouterTrack = z.output<typeof routerTrack>;
+export type RouterReport = z.output<typeof routerReport>;
+export type TrackReport = z.output<typeof trackReport>;

@@ -1,0 +1,28 @@
+import type { Cluster, ClusterEvent } from "./cluster.ts";
+import type { KubeObject, ObjectKind } from "./objects.ts";
+
+/** What a reconcile wants: pure output of a kind's `decide`. */
+export interface Decision {
+  /** Every child that should exist, complete, with owner reference and deterministic name. Others are pruned. */
+  readonly children: readonly KubeObject[];
+  /** The whole status; written only when it differs. */
+  readonly status: unknown;
+  readonly events: readonly Omit<ClusterEvent, "about" | "uid">[];
+  /** Milliseconds until it should be decided again though nothing changed; undefined: only on a change. */
+  readonly requeueAfter?: number;
+}
+
+/** One kind of resource, as the engine runs it. `Observed` is what its decisions read beside the resource. */
+export interface ControlledKind<Observed> {
+  readonly kind: ObjectKind;
+  /** Kinds of children: watched, and pruned when owned and no longer wanted. Those not served are left out. */
+  readonly owns: readonly ObjectKind[];
+  /** Kinds that are read and not owned (Pods of Deployments); `keyOf` names the resource that a change concerns. */
+  readonly reads: readonly {
+    kind: ObjectKind;
+    keyOf(object: KubeObject): { namespace: string; name: string } | undefined;
+  }[];
+  /** Reads, never writes, but for what a router must be told. Bounded in time. */
+  observe(resource: KubeObject, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
+  decide(resource: KubeObject, observed: Observed, now: Date): Decision;
+}
