@@ -10,6 +10,9 @@ export interface Cluster {
    * One object as last seen, or undefined. Served from a cache that a watch keeps, so it can lag behind a write
    * by moments; a caller that must not act on a stale copy writes with `resourceVersion` and handles Conflict.
    * The object is shared: a caller never changes it.
+   *
+   * `metadata.resourceVersion` is a decimal integer that grows with every write (API servers promise this since
+   * 1.35): of two copies of one object, the one with the larger number is the newer.
    */
   get(ref: ObjectRef): KubeObject | undefined;
 
@@ -19,20 +22,24 @@ export interface Cluster {
   /**
    * Calls `onChange` with every object that is there, then with each that is added, changed or deleted, in
    * order, until `stop`. Nothing is called after `stop` returns. Resolves when the first listing is complete.
-   * A handler that throws is reported and does not end the watch.
+   * A handler that throws is reported and does not end the watch. `get` and `list` already show a change when
+   * its handler is called. An object that no longer matches `labels` is reported as Deleted.
+   * A kind that is not served is not an error: its watch is empty until it is.
    */
   watch(query: ListQuery, onChange: (event: WatchEvent) => void): Promise<{ stop(): void }>;
 
   /**
    * Server-side apply as field manager `naru-operator`, by force: makes the object hold every field given,
    * leaves other managers' fields, and drops fields that we applied before and no longer do. Creates what is
-   * absent. Answers the stored object and the managers from whom a field was taken.
+   * absent. `status` is ignored, and what changes nothing leaves `resourceVersion` as it was. Answers the stored
+   * object and the managers from whom a field was taken (they held it with another value).
    * @throws ClusterError Forbidden, Invalid, Unavailable, NotServed (the kind's API is absent)
    */
   apply(object: KubeObject): Promise<{ object: KubeObject; takenFrom: readonly string[] }>;
 
   /**
-   * Replaces `status`, only if the object is still at `metadata.resourceVersion`.
+   * Replaces `status` and nothing else, only if the object is still at `metadata.resourceVersion`. `generation`
+   * stays: it counts changes of what the user wants, never of status or metadata.
    * @throws ClusterError Conflict, NotFound, Unavailable
    */
   updateStatus(object: KubeObject): Promise<KubeObject>;

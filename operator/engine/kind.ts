@@ -1,15 +1,27 @@
-import type { Cluster, ClusterEvent } from "./cluster.ts";
-import type { KubeObject, ObjectKind } from "./objects.ts";
+import type { Cluster, ClusterErrorCode, ClusterEvent } from "./cluster.ts";
+import type { KubeObject, ObjectKind, ObjectRef } from "./objects.ts";
 
 /** What a reconcile wants: pure output of a kind's `decide`. */
 export interface Decision {
-  /** Every child that should exist, complete, with owner reference and deterministic name. Others are pruned. */
+  /**
+   * Every child that should exist, complete, with owner reference and deterministic name, in the order in which
+   * they are applied. Others are pruned. ControllerRevisions are written before `status`, the rest after it.
+   */
   readonly children: readonly KubeObject[];
   /** The whole status; written only when it differs. */
   readonly status: unknown;
+  /** Recorded once `status` is stored, so that a transition is told once even if its children must be retried. */
   readonly events: readonly Omit<ClusterEvent, "about" | "uid">[];
   /** Milliseconds until it should be decided again though nothing changed; undefined: only on a change. */
   readonly requeueAfter?: number;
+}
+
+/** A child that the cluster refused at the last attempt; it is tried again with backoff. */
+export interface ChildFailure {
+  readonly ref: ObjectRef;
+  /** `NameTaken`: an object of that name exists and belongs to somebody else. */
+  readonly code: ClusterErrorCode | "NameTaken";
+  readonly message: string;
 }
 
 /** One kind of resource, as the engine runs it. `Observed` is what its decisions read beside the resource. */
@@ -24,5 +36,6 @@ export interface ControlledKind<Observed> {
   }[];
   /** Reads, never writes, but for what a router must be told. Bounded in time. */
   observe(resource: KubeObject, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
-  decide(resource: KubeObject, observed: Observed, now: Date): Decision;
+  /** Pure. `failures` lets status say that a child could not be made; a kind that does not care leaves it out. */
+  decide(resource: KubeObject, observed: Observed, now: Date, failures: readonly ChildFailure[]): Decision;
 }

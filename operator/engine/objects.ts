@@ -60,3 +60,29 @@ export function refOf(object: KubeObject): ObjectRef {
     name: object.metadata.name,
   };
 }
+
+/** A string that is equal for equal references; for maps. */
+export function refKey(ref: ObjectRef): string {
+  return `${ref.apiVersion}/${ref.kind}/${ref.namespace}/${ref.name}`;
+}
+
+export function sameKind(a: ObjectKind, b: ObjectKind): boolean {
+  return a.apiVersion === b.apiVersion && a.kind === b.kind;
+}
+
+/** The owner that controls the object: an object has one at most (metav1.GetControllerOf). */
+export function controllerOf(object: KubeObject): OwnerReference | undefined {
+  return object.metadata.ownerReferences?.find((owner) => owner.controller === true);
+}
+
+/** The owner reference that a child of `owner` carries (metav1.NewControllerRef). */
+export function ownerReferenceTo(owner: KubeObject): OwnerReference {
+  return {
+    apiVersion: owner.apiVersion,
+    kind: owner.kind,
+    name: owner.metadata.name,
+    uid: owner.metadata.uid ?? "",
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
