@@ -1,0 +1,233 @@
+import { z } from "zod";
+import { dnsLabel, dnsSubdomain, image, labelKey, labels, port, quantity } from "../primitives.ts";
+import { celAtMostOne, celExactlyOne, countPresent, withRules } from "../rules.ts";
+
+const keyRef = (what: string) =>
+  z
+    .strictObject({
+      name: dnsSubdomain.describe(`Name of the ${what}, in the namespace of this resource.`),
+      key: z.string().min(1).max(253).describe("Key in it."),
+      optional: z.boolean().optional().describe("Start without it where it is absent."),
+    })
+    .describe(`A key of a ${what}.`);
+
+const envVar = withRules(
+  z.strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+      .describe("Name of the variable."),
+    value: z.string().max(32768).optional().describe("Its value."),
+    valueFrom: withRules(
+      z.strictObject({
+        secretKeyRef: keyRef("Secret").optional(),
+        configMapKeyRef: keyRef("ConfigMap").optional(),
+      }),
+      [
+        {
+          cel: celExactlyOne(["secretKeyRef", "configMapKeyRef"]),
+          message: "valueFrom: set exactly one of secretKeyRef and configMapKeyRef",
+          holds: (value) => countPresent(value, ["secretKeyRef", "configMapKeyRef"]) === 1,
+        },
+      ],
+    )
+      .optional()
+      .describe("Where the value comes from."),
+  }),
+  [
+    {
+      cel: celAtMostOne(["value", "valueFrom"]),
+      message: "env: set value or valueFrom, not both",
+      holds: (value) => countPresent(value, ["value", "valueFrom"]) <= 1,
+    },
+  ],
+);
+
+const toleration = z.strictObject({
+  key: z.string().max(317).optional().describe("Taint key; absent with Exists matches every taint."),
+  operator: z.enum(["Equal", "Exists"]).optional().describe("How key and value are compared."),
+  value: z.string().max(63).optional().describe("Taint value."),
+  effect: z
+    .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
+    .optional()
+    .describe("Taint effect; absent: all."),
+  tolerationSeconds: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .optional()
+    .describe("How long a NoExecute taint is tolerated."),
+});
+
+const selectorRequirement = z.strictObject({
+  key: labelKey.describe("Label key."),
+  operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]).describe("How it is compared."),
+  values: z.array(z.string().max(63)).max(64).optional().describe("Values for In, NotIn, Gt and Lt."),
+});
+
+const nodeTerm = z.strictObject({
+  matchExpressions: z.array(selectorRequirement).max(32).optional().describe("Requirements on labels."),
+  matchFields: z.array(selectorRequirement).max(32).optional().describe("Requirements on fields."),
+});
+
+const labelSelector = z.strictObject({
+  matchLabels: labels.optional().describe("Labels that must be there."),
+  matchExpressions: z.array(selectorRequirement).max(32).optional().describe("Requirements on labels."),
+});
+
+const podTerm = z.strictObject({
+  labelSelector: labelSelector.optional().describe("Which pods."),
+  namespaces: z.array(dnsLabel).max(32).optional().describe("In which namespaces; absent: in this one."),
+  topologyKey: labelKey.describe("Node label that makes the domain."),
+});
+
+const weight = z.int().min(1).max(100);
+
+const podAffinity = z.strictObject({
+  requiredDuringSchedulingIgnoredDuringExecution: z.array(podTerm).max(16).optional().describe("Must hold."),
+  preferredDuringSchedulingIgnoredDuringExecution: z
+    .array(
+      z.strictObject({
+        weight: weight.describe("Weight of the term."),
+        podAffinityTerm: podTerm.describe("The term."),
+      }),
+    )
+    .max(16)
+    .optional()
+    .describe("Should hold."),
+});
+
+const affinity = z
+  .strictObject({
+    nodeAffinity: z
+      .strictObject({
+        requiredDuringSchedulingIgnoredDuringExecution: z
+          .strictObject({
+            nodeSelectorTerms: z.array(nodeTerm).min(1).max(16).describe("One of them must match."),
+          })
+          .optional()
+          .describe("Must hold."),
+        preferredDuringSchedulingIgnoredDuringExecution: z
+          .array(
+            z.strictObject({
+              weight: weight.describe("Weight of the term."),
+              preference: nodeTerm.describe("The term."),
+            }),
+          )
+          .max(16)
+          .optional()
+          .describe("Should hold."),
+      })
+      .optional()
+      .describe("Attraction to nodes."),
+    podAffinity: podAffinity.optional().describe("Attraction to pods."),
+    podAntiAffinity: podAffinity.optional().describe("Repulsion from pods."),
+  })
+  .describe("Scheduling constraints, as in a Pod.");
+
+const resourceList = z.record(labelKey, quantity);
+
+/** The closed list of pod settings; never a PodSpec (design: no host path, no privilege, no sidecar by surprise). */
+export const podSettings = z
+  .strictObject({
+    resources: z
+      .strictObject({
+        requests: resourceList.optional().describe("What is reserved."),
+        limits: resourceList.optional().describe("What is not exceeded. Accelerators are asked for here."),
+      })
+      .optional()
+      .describe("Resources of the serving container."),
+    nodeSelector: labels.optional().describe("Labels that a node must have."),
+    tolerations: z.array(toleration).max(32).optional().describe("Taints that are tolerated."),
+    affinity: affinity.optional(),
+    runtimeClassName: dnsSubdomain.optional().describe("RuntimeClass, such as nvidia."),
+    priorityClassName: dnsSubdomain.optional().describe("PriorityClass."),
+    imagePullSecrets: z
+      .array(z.strictObject({ name: dnsSubdomain.describe("Name of the Secret.") }))
+      .max(16)
+      .optional()
+      .describe("Secrets that images are pulled with."),
+    env: z
+      .array(envVar)
+      .max(128)
+      .optional()
+      .describe("Environment of the serving container. Names that begin with NARU_ are the runtime's own."),
+    sharedMemory: quantity.optional().describe("Size of /dev/shm."),
+    serviceAccountName: dnsSubdomain
+      .optional()
+      .describe("A service account that is there already. Absent: one is made, without a token in the pod."),
+    annotations: z.record(labelKey, z.string().max(4096)).optional().describe("Annotations of the pods."),
+  })
+  .describe("Settings of the serving pods.");
+
+const probePath = z
+  .string()
+  .min(1)
+  .max(1024)
+  .regex(/^\/\S*$/);
+
+/** The user's own server: anything that speaks HTTP or gRPC. */
+export const container = withRules(
+  z.strictObject({
+    image: image.describe("Image of the server, best pinned by digest."),
+    command: z
+      .array(z.string().max(4096))
+      .max(64)
+      .optional()
+      .describe("Entry point, in place of the image's."),
+    args: z.array(z.string().max(32768)).max(256).optional().describe("Arguments."),
+    httpPort: port.optional().describe("Port that speaks HTTP."),
+    grpcPort: port.optional().describe("Port that speaks gRPC (HTTP/2 without TLS)."),
+    readiness: withRules(
+      z.strictObject({
+        httpPath: probePath
+          .optional()
+          .describe("Path on the HTTP port that answers 200 when the server can serve."),
+        grpcService: z
+          .string()
+          .max(253)
+          .optional()
+          .describe("Service name for grpc.health.v1 on the gRPC port."),
+      }),
+      [
+        {
+          cel: celExactlyOne(["httpPath", "grpcService"]),
+          message: "readiness: set exactly one of httpPath and grpcService",
+          holds: (value) => countPresent(value, ["httpPath", "grpcService"]) === 1,
+        },
+      ],
+    ).describe("How it is known that the server can serve."),
+    startupSeconds: z
+      .int()
+      .min(1)
+      .max(7200)
+      .default(600)
+      .describe("How long the server may take to be ready for the first time."),
+    metrics: z
+      .strictObject({
+        path: probePath.default("/metrics").describe("Path of Prometheus metrics."),
+        port: port.optional().describe("Port of the metrics; absent: the HTTP port."),
+      })
+      .optional()
+      .describe("Where the server shows metrics."),
+  }),
+  [
+    {
+      cel: "has(self.httpPort) || has(self.grpcPort)",
+      message: "container: set httpPort, grpcPort or both",
+      holds: (value) => value.httpPort !== undefined || value.grpcPort !== undefined,
+    },
+    {
+      cel: "!has(self.readiness.httpPath) || has(self.httpPort)",
+      message: "container: readiness.httpPath needs httpPort",
+      holds: (value) => value.readiness.httpPath === undefined || value.httpPort !== undefined,
+    },
+    {
+      cel: "!has(self.readiness.grpcService) || has(self.grpcPort)",
+      message: "container: readiness.grpcService needs grpcPort",
+      holds: (value) => value.readiness.grpcService === undefined || value.grpcPort !== undefined,
+    },
+  ],
+);
