@@ -37,5 +37,5 @@ export interface ControlledKind<Observed> {
   /** Reads, never writes, but for what a router must be told. Bounded in time. */
   observe(resource: KubeObject, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
   /** Pure. `failures` lets status say that a child could not be made; a kind that does not care leaves it out. */
-  decide(resource: KubeObject, observed: Observed, now: Date, failures: readonly ChildFailure[]): Decision;
+  decide(resource: KubeObject, observed: Observed, now: Date, failures?: readonly ChildFailure[]): Decision;
 }
