@@ -1,0 +1,141 @@
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { HttpConfig } from "../config/inference.ts";
+import { Activity } from "./activity.ts";
+import { connectionMaxAge, type Random } from "./connection-age.ts";
+import {
+  DEFAULT_FINISH_MS,
+  DEFAULT_QUIET_MS,
+  type DrainOptions,
+  type DrainReport,
+  type ServerLifecycle,
+} from "./lifecycle.ts";
+
+interface Session {
+  readonly session: ServerHttp2Session;
+  readonly timers: Set<NodeJS.Timeout>;
+  streams: number;
+  /** Set once the session is past its age and was idle then: its next stream is its last. */
+  retire: (() => void) | undefined;
+}
+
+/**
+ * Gives a clear-text `node:http2` server (prior knowledge, as gRPC in a cluster) the connection rules of
+ * HttpConfig. Call it before `listen`.
+ *
+ * GOAWAY carries the number of the last stream that is served (RFC 9113 §6.8), so that a client knows that
+ * a stream beyond it was never begun and repeats it elsewhere; gRPC clients do that by themselves. The two-step
+ * form (first 2^31-1, then the true number) can't be had from Node: after any GOAWAY it ignores new streams.
+ */
+export function manageHttp2(
+  server: Http2Server,
+  config: HttpConfig,
+  { now = () => performance.now(), random = Math.random }: { now?: () => number; random?: Random } = {},
+): ServerLifecycle {
+  server.maxConnections = config.maxConnections;
+  const sockets = new Set<Socket>();
+  const sessions = new Map<ServerHttp2Session, Session>();
+  const activity = new Activity(now);
+  let draining: Promise<DrainReport> | undefined;
+
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    activity.opened();
+    socket.once("close", () => {
+      sockets.delete(socket);
+      activity.closed();
+    });
+  });
+
+  server.on("session", (session: ServerHttp2Session) => {
+    const entry: Session = { session, timers: new Set(), streams: 0, retire: undefined };
+    sessions.set(session, entry);
+    const after = (milliseconds: number, act: () => void) => {
+      const timer = setTimeout(act, milliseconds).unref();
+      entry.timers.add(timer);
+      return timer;
+    };
+
+    const preface = after(config.headersTimeoutSeconds * 1000, () => session.destroy());
+    session.once("remoteSettings", () => clearTimeout(preface));
+
+    const goAway = () => {
+      session.close();
+      after(config.connectionMaxAgeGraceSeconds * 1000, () => session.destroy());
+    };
+    after(connectionMaxAge(config, random), () => {
+      // While a stream is open, a client that sends one at a time (nginx) has no other on its way.
+      if (entry.streams > 0) goAway();
+      else entry.retire = goAway;
+    });
+
+    session.setTimeout(config.keepAliveSeconds * 1000, () => {
+      // Without traffic, and yet not idle: a long run, or a stream that waits for its client.
+      if (entry.streams === 0) session.close();
+    });
+
+    session.once("close", () => {
+      for (const timer of entry.timers) clearTimeout(timer);
+      sessions.delete(session);
+    });
+    session.on("error", () => session.destroy());
+  });
+
+  server.prependListener("stream", (stream: ServerHttp2Stream) => {
+    activity.began();
+    const entry =
+      stream.session === undefined ? undefined : sessions.get(stream.session as ServerHttp2Session);
+    if (entry !== undefined) entry.streams++;
+    stream.once("close", () => {
+      activity.ended();
+      if (entry !== undefined) entry.streams--;
+    });
+    // A connection that came late, by an endpoint not yet withdrawn: its first stream is served, and is its last.
+    if (draining !== undefined) entry?.session.close();
+    else entry?.retire?.();
+  });
+
+  const stop = () => {
+    activity.stop();
+    server.close();
+    for (const { session } of sessions.values()) session.destroy();
+    for (const socket of sockets) socket.destroy();
+  };
+
+  const drain = async (options: DrainOptions): Promise<DrainReport> => {
+    const began = now();
+    const servedBefore = activity.served - activity.inFlight;
+    for (const { session } of sessions.values()) session.close();
+
+    const budgetEnd = began + (options.budgetMilliseconds ?? config.drainSeconds * 1000);
+    await activity.quiet(options.quietMilliseconds ?? DEFAULT_QUIET_MS, budgetEnd);
+
+    let idleClosed = 0;
+    server.close();
+    for (const { session, streams } of sessions.values()) {
+      if (streams === 0) idleClosed++;
+      session.close();
+    }
+    await activity.idle(now() + (options.finishMilliseconds ?? DEFAULT_FINISH_MS));
+    const cut = activity.inFlight;
+    stop();
+    return { served: activity.served - servedBefore, idleClosed, cut, milliseconds: now() - began };
+  };
+
+  return {
+    get draining() {
+      return draining !== undefined;
+    },
+    get connections() {
+      return sockets.size;
+    },
+    get inFlight() {
+      return activity.inFlight;
+    },
+    drain(options = {}) {
+      draining ??= drain(options);
+      return draining;
+    },
+    stop,
+  };
+}
