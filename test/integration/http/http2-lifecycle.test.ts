@@ -7,7 +7,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type HttpConfig, httpConfig } from "../../../lib/config/inference.ts";
 import { manageHttp2 } from "../../../lib/http/http2-lifecycle.ts";
 import type { ServerLifecycle } from "../../../lib/http/lifecycle.ts";
@@ -119,7 +119,7 @@ test("after the grace, a stream that never ends is cut", async () => {
   stream.on("error", () => undefined);
   await untilWaiting();
   await once(session, "close");
-  expect(lifecycle.inFlight).toBe(0);
+  await vi.waitFor(() => expect(lifecycle.inFlight).toBe(0));
 });
 
 test("a session without streams is closed after the keep-alive time, one with a stream is not", async () => {
@@ -138,5 +138,5 @@ test("a connection that never speaks HTTP/2 is cut off", async () => {
   const { lifecycle, port } = await serve({ headersTimeoutSeconds: 0.1 });
   const silent = await RawConnection.open(port);
   await silent.untilClosed();
-  expect(lifecycle.connections).toBe(0);
+  await vi.waitFor(() => expect(lifecycle.connections).toBe(0));
 });
