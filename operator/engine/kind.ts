@@ -34,8 +34,16 @@ export interface ControlledKind<Observed> {
     kind: ObjectKind;
     keyOf(object: KubeObject): { namespace: string; name: string } | undefined;
   }[];
-  /** Reads, never writes, but for what a router must be told. Bounded in time. */
-  observe(resource: KubeObject, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
+  /**
+   * Reads, never writes, but for what a router must be told. Cut off by `signal` after 30 s, and when the controller
+   * stops. `owned`: the objects of the kinds in `owns` that the resource controls, as the cache shows them.
+   */
+  observe(
+    resource: KubeObject,
+    cluster: Cluster,
+    signal: AbortSignal,
+    owned: readonly KubeObject[],
+  ): Promise<Observed>;
   /** Pure. `failures` lets status say that a child could not be made; a kind that does not care leaves it out. */
   decide(resource: KubeObject, observed: Observed, now: Date, failures?: readonly ChildFailure[]): Decision;
 }

@@ -1,0 +1,129 @@
+import { messageOf } from "../../lib/errors.ts";
+import { type Cluster, ClusterError, type ClusterEvent } from "./cluster.ts";
+import { APPLIED } from "./diff.ts";
+import type { ChildFailure } from "./kind.ts";
+import {
+  controllerOf,
+  type KubeObject,
+  type ObjectKind,
+  type ObjectRef,
+  refKey,
+  refOf,
+  sameKind,
+} from "./objects.ts";
+import type { Writer } from "./writer.ts";
+
+/** Tells of a child in an Event about its resource. */
+export type Tell = (event: Omit<ClusterEvent, "about" | "uid">) => void;
+
+/**
+ * A child that the engine could not find again would never be pruned, so it is refused before anything is written.
+ * @throws Error naming the child: a defect of the kind's `decide`
+ */
+export function checkChildren(
+  resource: KubeObject,
+  children: readonly KubeObject[],
+  owns: readonly ObjectKind[],
+): void {
+  const seen = new Set<string>();
+  for (const child of children) {
+    const ref = refOf(child);
+    const what = `decide gave ${ref.kind} ${ref.name}`;
+    if (!owns.some((kind) => sameKind(kind, ref))) throw new Error(`${what}, a kind that it does not own`);
+    if (ref.namespace !== (resource.metadata.namespace ?? ""))
+      throw new Error(`${what} in another namespace`);
+    if (controllerOf(child)?.uid !== resource.metadata.uid)
+      throw new Error(`${what} without its owner reference`);
+    if (seen.has(refKey(ref))) throw new Error(`${what} twice`);
+    seen.add(refKey(ref));
+  }
+}
+
+/**
+ * Applies the children in their order. One that is refused doesn't keep the others from being applied; a server that
+ * cannot be reached does.
+ * @throws ClusterError Unavailable, Conflict; WritesFenced
+ */
+export async function applyChildren(
+  resource: KubeObject,
+  children: readonly KubeObject[],
+  cluster: Cluster,
+  writer: Writer,
+  tell: Tell,
+): Promise<ChildFailure[]> {
+  const failures: ChildFailure[] = [];
+  for (const child of children) {
+    const ref = refOf(child);
+    const observed = cluster.get(ref);
+    const other = observed === undefined ? undefined : otherOwner(observed, resource);
+    if (other !== undefined) {
+      const message = `${ref.kind} ${ref.name} exists and belongs to ${other.name}: it is left alone`;
+      failures.push({ ref, code: "NameTaken", message });
+      if (!other.leaving) tell({ type: "Warning", reason: "NameTaken", message });
+      continue;
+    }
+    // Patching what is being deleted changes nothing; its deletion queues the resource, which makes it anew.
+    if (observed?.metadata.deletionTimestamp !== undefined) continue;
+    const failure = await attempt(ref, tell, async () => {
+      const takenFrom = await writer.apply(child, observed);
+      if (takenFrom.length > 0) {
+        const message = `Took back fields of ${ref.kind} ${ref.name} that were changed by ${takenFrom.join(", ")}`;
+        tell({ type: "Warning", reason: "FieldTakenBack", message });
+      }
+    });
+    if (failure !== undefined) failures.push(failure);
+  }
+  return failures;
+}
+
+/** Deletes the objects, each only if it is still that very one. */
+export async function deleteChildren(
+  objects: readonly KubeObject[],
+  writer: Writer,
+  tell: Tell,
+): Promise<ChildFailure[]> {
+  const failures: ChildFailure[] = [];
+  for (const object of objects) {
+    const failure = await attempt(refOf(object), tell, () => writer.delete(object));
+    if (failure !== undefined) failures.push(failure);
+  }
+  return failures;
+}
+
+/** A refusal of this one object is answered; whatever would meet the next one as well is thrown. */
+async function attempt(
+  ref: ObjectRef,
+  tell: Tell,
+  write: () => Promise<void>,
+): Promise<ChildFailure | undefined> {
+  try {
+    await write();
+    return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof ClusterError) || thrown.code === "Unavailable" || thrown.code === "Conflict")
+      throw thrown;
+    const message = `${ref.kind} ${ref.name} was refused: ${messageOf(thrown)}`;
+    tell({ type: "Warning", reason: `Child${thrown.code}`, message });
+    return { ref, code: thrown.code, message };
+  }
+}
+
+/**
+ * Who else the object belongs to; undefined if it is the resource's, or was (`kubectl delete --cascade=orphan` takes
+ * the owner references off what was applied, and the next resource of that name takes it over). Force would take
+ * anybody's object over, so this is asked first.
+ */
+function otherOwner(
+  observed: KubeObject,
+  resource: KubeObject,
+): { name: string; leaving: boolean } | undefined {
+  const controller = controllerOf(observed);
+  if (controller === undefined) {
+    const applied = observed.metadata.annotations?.[APPLIED] !== undefined;
+    return applied ? undefined : { name: "no resource of Naru", leaving: false };
+  }
+  if (controller.uid === resource.metadata.uid) return undefined;
+  // The garbage collector has not come by yet since a resource of that name was deleted.
+  const leaving = sameKind(controller, resource) && controller.name === resource.metadata.name;
+  return { name: `${controller.kind} ${controller.name}`, leaving };
+}

@@ -1,0 +1,42 @@
+import type { Condition } from "./objects.ts";
+
+/**
+ * `conditions` with `change` in the place of the condition of its type, or at the end. `lastTransitionTime` is kept
+ * unless `status` changes (metav1: "the last time the condition transitioned from one status to another").
+ */
+export function setCondition(
+  conditions: readonly Condition[],
+  change: Omit<Condition, "lastTransitionTime">,
+  now: Date,
+): Condition[] {
+  const before = findCondition(conditions, change.type);
+  const lastTransitionTime = before?.status === change.status ? before.lastTransitionTime : rfc3339(now);
+  const after: Condition = {
+    ...change,
+    message: change.message.slice(0, LONGEST_MESSAGE),
+    lastTransitionTime,
+  };
+  return before === undefined
+    ? [...conditions, after]
+    : conditions.map((condition) => (condition === before ? after : condition));
+}
+
+export function removeCondition(conditions: readonly Condition[], type: string): Condition[] {
+  return conditions.filter((condition) => condition.type !== type);
+}
+
+export function findCondition(conditions: readonly Condition[], type: string): Condition | undefined {
+  return conditions.find((condition) => condition.type === type);
+}
+
+export function isTrue(conditions: readonly Condition[], type: string): boolean {
+  return findCondition(conditions, type)?.status === "True";
+}
+
+/** metav1.Condition's limit. */
+const LONGEST_MESSAGE = 32_768;
+
+/** metav1.Time: whole seconds, UTC. */
+export function rfc3339(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`;
+}

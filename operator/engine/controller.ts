@@ -1,0 +1,247 @@
+import { messageOf } from "../../lib/errors.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { type Cluster, ClusterError, type WatchEvent } from "./cluster.ts";
+import { keyOfResource, keysOfResource, priorityOfResource, type Seen, seenOf } from "./event-keys.ts";
+import { Expectations } from "./expectations.ts";
+import type { ControlledKind } from "./kind.ts";
+import type { Log } from "./log.ts";
+import type { ControllerMetrics, EngineMetrics, ReconcileResult } from "./metrics.ts";
+import type { KubeObject, ObjectRef } from "./objects.ts";
+import { OwnedIndex } from "./owned-index.ts";
+import { type Priority, priorities, type Taken, WorkQueue } from "./queue.ts";
+import { type Memory, reconcile, tellAbout } from "./reconcile.ts";
+import { sourcesOf, Watches } from "./watches.ts";
+import { Writer, WritesFenced } from "./writer.ts";
+
+export interface ControllerOptions<Observed> {
+  cluster: Cluster;
+  kind: ControlledKind<Observed>;
+  log: Log;
+  /** Reconciles that may run at once, each of another resource. */
+  concurrency?: number;
+  clock?: Clock;
+  metrics?: EngineMetrics;
+  /** Asked before every write: false once the lease may be lost, by a monotonic clock. Always true by default. */
+  mayWrite?: () => boolean;
+}
+
+const CONCURRENCY = 8;
+/** Milliseconds that one `observe` may take. */
+const OBSERVE_LIMIT = 30_000;
+/** Milliseconds after which every resource is decided again though nothing was seen to change: 10 hours. */
+const RESYNC = 36_000_000;
+
+/**
+ * Runs one kind: watches it and all that its decisions read, queues the resources that a change concerns, and
+ * reconciles them, several at a time and none twice at once.
+ */
+export class Controller<Observed> {
+  readonly name: string;
+  readonly #cluster: Cluster;
+  readonly #kind: ControlledKind<Observed>;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #concurrency: number;
+  readonly #mayWrite: () => boolean;
+  readonly #metrics: ControllerMetrics | undefined;
+  readonly #queue: WorkQueue;
+  readonly #watches: Watches;
+  readonly #owned = new OwnedIndex();
+  readonly #memories = new Map<string, Memory>();
+  readonly #seen = new Map<string, Seen>();
+  /** Observations under way, which `stop` cuts off. */
+  readonly #observing = new Set<AbortController>();
+  #stopping = false;
+  #cancelResync: (() => void) | undefined;
+
+  constructor(options: ControllerOptions<Observed>) {
+    const { cluster, kind, clock = systemClock, concurrency = CONCURRENCY } = options;
+    this.name = kind.kind.kind.toLowerCase();
+    this.#cluster = cluster;
+    this.#kind = kind;
+    this.#log = options.log;
+    this.#clock = clock;
+    this.#concurrency = concurrency;
+    this.#mayWrite = options.mayWrite ?? (() => true);
+    this.#metrics = options.metrics?.controller(this.name, concurrency, () => this.#queue.inWork());
+    this.#queue = new WorkQueue(clock, this.#metrics?.queue);
+    this.#watches = new Watches(cluster, clock);
+  }
+
+  /** Resolves when what is there has been listed and reconciles have begun: never on half a cache. */
+  async start(): Promise<void> {
+    const sources = sourcesOf(this.#kind);
+    await this.#watches.start(
+      sources,
+      (source, event, listing) => {
+        if (source.owned) this.#owned.update(event);
+        const priority = listing ? priorities.Backlog : priorities.Change;
+        for (const key of source.keys(event)) this.#onChange(key, event, priority);
+      },
+      () => this.#resync(),
+      (thrown) =>
+        this.#log.warn({ controller: this.name, error: messageOf(thrown) }, "a watch could not be started"),
+    );
+    let listing = true;
+    await this.#watches.add(this.#kind.kind, (event) => {
+      for (const key of keysOfResource(event)) {
+        const priority = listing ? priorities.Backlog : priorityOfResource(event, this.#seen.get(key));
+        if (event.type === "Deleted") this.#seen.delete(key);
+        else this.#seen.set(key, seenOf(event.object));
+        this.#onChange(key, event, priority);
+      }
+    });
+    listing = false;
+    if (this.#stopping) return;
+    this.#scheduleResync();
+    for (let worker = 0; worker < this.#concurrency; worker++) void this.#work();
+  }
+
+  /** Starts nothing more, and resolves when the reconciles under way have ended: none is cut off between two writes. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#cancelResync?.();
+    this.#watches.stop();
+    for (const observation of this.#observing) observation.abort(new Error("the controller stops"));
+    await this.#queue.shutDown();
+  }
+
+  #onChange(key: string, { type, object }: WatchEvent, priority: Priority): void {
+    if (type === "Deleted") this.#memories.get(key)?.expectations.gone(object);
+    this.#queue.add(key, { priority });
+  }
+
+  #resync(): void {
+    for (const resource of this.#cluster.list(this.#kind.kind)) {
+      this.#queue.add(keyOfResource(resource), { priority: priorities.Backlog });
+    }
+  }
+
+  #scheduleResync(): void {
+    this.#cancelResync = this.#clock.after(RESYNC, () => {
+      this.#resync();
+      this.#scheduleResync();
+    });
+  }
+
+  async #work(): Promise<void> {
+    for (let taken = await this.#queue.take(); taken !== undefined; taken = await this.#queue.take()) {
+      const from = this.#clock.monotonic();
+      this.#metrics?.started();
+      const result = await this.#process(taken);
+      this.#metrics?.ended(result, (this.#clock.monotonic() - from) / 1000);
+      this.#queue.done(taken.key);
+    }
+  }
+
+  /** Never throws: whatever goes wrong is logged and tried again. */
+  async #process({ key, priority }: Taken): Promise<ReconcileResult> {
+    const resource = this.#cluster.get(this.#refOf(key));
+    if (resource === undefined) {
+      this.#memories.delete(key);
+      this.#queue.forget(key);
+      return "success";
+    }
+    // The garbage collector takes its children; there is nothing to be done for it any more.
+    if (resource.metadata.deletionTimestamp !== undefined) return "success";
+    const memory = this.#memoryOf(key, resource);
+    const wait = memory.expectations.wait(this.#cluster);
+    if (wait > 0) {
+      this.#queue.add(key, { priority, after: wait });
+      return "requeue";
+    }
+    try {
+      return await this.#reconcile(key, priority, resource, memory);
+    } catch (thrown) {
+      return this.#failed(key, priority, resource, thrown);
+    }
+  }
+
+  async #reconcile(
+    key: string,
+    priority: Priority,
+    resource: KubeObject,
+    memory: Memory,
+  ): Promise<ReconcileResult> {
+    const { requeueAfter, result } = await reconcile(
+      resource,
+      memory,
+      this.#owned.of(resource, this.#cluster),
+      {
+        cluster: this.#cluster,
+        kind: this.#kind,
+        clock: this.#clock,
+        tell: tellAbout(resource, this.#cluster),
+      },
+      (run) => this.#bounded(run),
+    );
+    // Both may be asked for: the queue takes the sooner, so a child that is refused does not hold up a canary's steps.
+    if (result === "refused") this.#queue.retry(key, priority);
+    else this.#queue.forget(key);
+    if (requeueAfter !== undefined) this.#queue.add(key, { priority, after: Math.max(requeueAfter, 1) });
+    if (result === "conflict") {
+      // The event that brings the newer copy will queue it; this is for the case that it has come already.
+      const wait = memory.expectations.wait(this.#cluster);
+      this.#queue.add(key, { priority, after: wait });
+      return "requeue";
+    }
+    if (result === "refused") {
+      const children = memory.failures.map(({ ref, code }) => `${ref.kind} ${ref.name}: ${code}`);
+      this.#log.warn({ controller: this.name, key, children }, "children were refused");
+      return "error";
+    }
+    return requeueAfter === undefined ? "success" : "requeue_after";
+  }
+
+  #failed(key: string, priority: Priority, resource: KubeObject, thrown: unknown): ReconcileResult {
+    this.#queue.retry(key, priority);
+    if (thrown instanceof WritesFenced || this.#stopping) return "requeue";
+    const message = messageOf(thrown);
+    const fields = { controller: this.name, key, attempt: this.#queue.failures(key), error: message };
+    this.#log.error(fields, "reconcile failed");
+    if (!(thrown instanceof ClusterError)) {
+      tellAbout(resource, this.#cluster)({ type: "Warning", reason: "ReconcileFailed", message });
+    }
+    return "error";
+  }
+
+  /** `observe` only reads, so it alone may be cut off: after OBSERVE_LIMIT, or when the controller stops. */
+  async #bounded(run: (signal: AbortSignal) => Promise<Observed>): Promise<Observed> {
+    const observation = new AbortController();
+    const { signal } = observation;
+    this.#observing.add(observation);
+    const cancel = this.#clock.after(OBSERVE_LIMIT, () => {
+      this.#metrics?.timedOut();
+      observation.abort(new Error(`observing took longer than ${OBSERVE_LIMIT / 1000} s`));
+    });
+    try {
+      return await new Promise<Observed>((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+        run(signal).then(resolve, reject);
+      });
+    } finally {
+      cancel();
+      this.#observing.delete(observation);
+    }
+  }
+
+  #memoryOf(key: string, resource: KubeObject): Memory {
+    const known = this.#memories.get(key);
+    if (known !== undefined && known.uid === resource.metadata.uid) return known;
+    const expectations = new Expectations(this.#clock);
+    const writer = new Writer({
+      cluster: this.#cluster,
+      expectations,
+      mayWrite: this.#mayWrite,
+      wrote: (verb) => this.#metrics?.wrote(verb),
+    });
+    const memory: Memory = { uid: resource.metadata.uid, expectations, writer, failures: [] };
+    this.#memories.set(key, memory);
+    return memory;
+  }
+
+  #refOf(key: string): ObjectRef {
+    const slash = key.indexOf("/");
+    return { ...this.#kind.kind, namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+  }
+}

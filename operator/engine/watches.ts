@@ -1,0 +1,95 @@
+import type { Clock } from "./clock.ts";
+import type { Cluster, WatchEvent } from "./cluster.ts";
+import { type EventKeys, keysOfOwner, keysOfRead } from "./event-keys.ts";
+import type { ControlledKind } from "./kind.ts";
+import type { ObjectKind } from "./objects.ts";
+
+/** A watch that a controller keeps beside its own kind's. */
+export interface Source {
+  readonly kind: ObjectKind;
+  readonly owned: boolean;
+  readonly keys: EventKeys;
+}
+
+/** How often kinds that aren't served are asked for again (a CRD may be installed later), in milliseconds. */
+const LOOK_AGAIN = 30_000;
+
+export function sourcesOf(kind: ControlledKind<unknown>): Source[] {
+  return [
+    ...kind.owns.map((owned) => ({ kind: owned, owned: true, keys: keysOfOwner(kind.kind) })),
+    ...kind.reads.map((read) => ({
+      kind: read.kind,
+      owned: false,
+      keys: keysOfRead((object) => read.keyOf(object)),
+    })),
+  ];
+}
+
+/**
+ * Watches the sources whose kinds are served, and the others from when they are. `onChange` is told whether the event
+ * is part of a first listing.
+ */
+export class Watches {
+  readonly #cluster: Cluster;
+  readonly #clock: Clock;
+  readonly #running: { stop(): void }[] = [];
+  #missing: Source[] = [];
+  #cancel: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(cluster: Cluster, clock: Clock) {
+    this.#cluster = cluster;
+    this.#clock = clock;
+  }
+
+  /**
+   * Resolves when every served source has had its first listing. `onServed` is called when one was added later,
+   * `onFailed` when that could not be done, which is tried again.
+   */
+  async start(
+    sources: readonly Source[],
+    onChange: (source: Source, event: WatchEvent, listing: boolean) => void,
+    onServed: () => void,
+    onFailed: (thrown: unknown) => void,
+  ): Promise<void> {
+    const add = async (source: Source): Promise<void> => {
+      let listing = true;
+      await this.add(source.kind, (event) => onChange(source, event, listing));
+      listing = false;
+    };
+    const isServed = (source: Source): boolean => this.#cluster.serves(source.kind);
+    this.#missing = sources.filter((source) => !isServed(source));
+    await Promise.all(sources.filter(isServed).map(add));
+    const look = async (): Promise<void> => {
+      const found = this.#missing.filter(isServed);
+      try {
+        await Promise.all(found.map(add));
+        this.#missing = this.#missing.filter((source) => !found.includes(source));
+        if (found.length > 0) onServed();
+      } catch (thrown) {
+        onFailed(thrown);
+      }
+      lookLater();
+    };
+    const lookLater = (): void => {
+      if (this.#stopped || this.#missing.length === 0) return;
+      this.#cancel = this.#clock.after(LOOK_AGAIN, () => void look());
+    };
+    lookLater();
+  }
+
+  /** Resolves when the first listing of the kind is complete. */
+  async add(kind: ObjectKind, onChange: (event: WatchEvent) => void): Promise<void> {
+    const watch = await this.#cluster.watch(kind, (event) => {
+      if (!this.#stopped) onChange(event);
+    });
+    if (this.#stopped) watch.stop();
+    else this.#running.push(watch);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+    for (const watch of this.#running.splice(0)) watch.stop();
+  }
+}

@@ -1,0 +1,85 @@
+import { canonicalJson, shortHash } from "./canonical.ts";
+import type { Cluster } from "./cluster.ts";
+import { differs, projectionHash, toApply } from "./diff.ts";
+import type { Expectations } from "./expectations.ts";
+import { type KubeObject, refKey, refOf } from "./objects.ts";
+
+/** Thrown in place of a write when this process may not be the leader any more. Nothing was sent. */
+export class WritesFenced extends Error {
+  constructor() {
+    super("the lease may be lost: nothing is written");
+    this.name = "WritesFenced";
+  }
+}
+
+export type Verb = "apply" | "updateStatus" | "delete";
+
+/**
+ * The writes of one resource's reconciles. Each first asks the fence, since a lease is none by itself: a process that
+ * was paused can wake up after its lease has gone to another. Each leaves what the next reconcile must wait for.
+ */
+export class Writer {
+  readonly #cluster: Cluster;
+  readonly #expectations: Expectations;
+  readonly #mayWrite: () => boolean;
+  readonly #wrote: (verb: Verb) => void;
+  /** Children that the server stores in a way of its own; see `apply`. */
+  readonly #settled = new Map<string, string>();
+
+  constructor(options: {
+    cluster: Cluster;
+    expectations: Expectations;
+    mayWrite: () => boolean;
+    wrote: (verb: Verb) => void;
+  }) {
+    this.#cluster = options.cluster;
+    this.#expectations = options.expectations;
+    this.#mayWrite = options.mayWrite;
+    this.#wrote = options.wrote;
+  }
+
+  /**
+   * Applies a child unless `observed` is as wanted already. Answers the managers whose fields were taken back.
+   *
+   * A server may store a value in a way that `differs` doesn't know (a webhook, a field it rewrites). If its answer
+   * still differs, what it answered is remembered, and sent again only when that or the child changes.
+   */
+  async apply(child: KubeObject, observed: KubeObject | undefined): Promise<readonly string[]> {
+    const key = refKey(refOf(child));
+    if (observed !== undefined) {
+      if (!differs(child, observed)) {
+        this.#settled.delete(key);
+        return [];
+      }
+      if (this.#settled.has(key) && this.#settled.get(key) === settledAs(child, observed)) return [];
+    }
+    this.#fence("apply");
+    const answer = await this.#cluster.apply(toApply(child));
+    this.#expectations.wrote(answer.object);
+    if (differs(child, answer.object)) this.#settled.set(key, settledAs(child, answer.object));
+    else this.#settled.delete(key);
+    return answer.takenFrom;
+  }
+
+  async updateStatus(resource: KubeObject, status: unknown): Promise<void> {
+    this.#fence("updateStatus");
+    this.#expectations.wrote(await this.#cluster.updateStatus({ ...resource, status }));
+  }
+
+  async delete(object: KubeObject): Promise<void> {
+    const { uid } = object.metadata;
+    this.#fence("delete");
+    await this.#cluster.delete(refOf(object), uid === undefined ? {} : { uid });
+    this.#expectations.deleted(object);
+    this.#settled.delete(refKey(refOf(object)));
+  }
+
+  #fence(verb: Verb): void {
+    if (!this.#mayWrite()) throw new WritesFenced();
+    this.#wrote(verb);
+  }
+}
+
+function settledAs(child: KubeObject, stored: KubeObject): string {
+  return `${shortHash(canonicalJson(child))} ${projectionHash(child, stored)}`;
+}
