@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { INGRESS_PROFILES } from "./ingress-profiles.ts";
+import type { KindDefinition } from "./manifest.ts";
 import { canary } from "./model-serving/canary.ts";
 import { CEL_DEREGISTRATION, ingress, termination } from "./model-serving/connections.ts";
 import { graph } from "./model-serving/graph.ts";
@@ -59,12 +60,14 @@ export const modelServingSpec = withRules(
     },
     {
       cel: "!(has(self.replicas) && has(self.autoscaling))",
+      at: ["replicas"],
       message:
         "spec: replicas and autoscaling exclude each other: remove replicas to scale by load, or autoscaling to keep a fixed count",
       holds: (value) => value.replicas === undefined || value.autoscaling === undefined,
     },
     {
       cel: "!has(self.autoscaling) || self.autoscaling.minReplicas > 0 || has(self.canary) || has(self.graph) || (has(self.traffic) && self.traffic.router == 'Always')",
+      at: ["autoscaling", "minReplicas"],
       message:
         "spec: autoscaling.minReplicas 0 needs the router in front, which holds requests until a pod is ready: set traffic.router to Always, or minReplicas to 1",
       holds: (value) =>
@@ -76,6 +79,7 @@ export const modelServingSpec = withRules(
     },
     {
       cel: `!has(self.termination) || !has(self.termination.gracePeriodSeconds) || self.termination.gracePeriodSeconds > ${celPreStop} + ${celDrain}`,
+      at: ["termination", "gracePeriodSeconds"],
       message:
         "spec: termination.gracePeriodSeconds must be longer than preStop and drain together (where they are absent: the deregistration time of the ingress profile, and the request deadline): raise gracePeriodSeconds, or set preStopSeconds and drainSeconds",
       holds: (value) => {
@@ -93,6 +97,7 @@ export const modelServingSpec = withRules(
     },
     {
       cel: "!(has(self.server) && has(self.container))",
+      at: ["server"],
       message: "spec: server sets Naru's own inference server and does nothing for container: remove server",
       holds: (value) => value.server === undefined || value.container === undefined,
     },
@@ -127,24 +132,57 @@ export const modelServingDefinition = {
   singular: "modelserving",
   shortNames: ["msv"],
   categories: ["naru"],
+  description: "Serves one model, or a graph of models, in the cloud, on robots, or both.",
   scale: {
     specReplicasPath: ".spec.replicas",
     statusReplicasPath: ".status.replicas",
     labelSelectorPath: ".status.selector",
   },
   columns: [
-    { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
-    { name: "Model", type: "string", jsonPath: ".status.model" },
-    { name: "Revision", type: "string", jsonPath: ".status.revision" },
-    { name: "Canary", type: "string", jsonPath: ".status.canarySummary" },
-    { name: "Url", type: "string", jsonPath: ".status.url" },
-    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
-    { name: "Replicas", type: "integer", jsonPath: ".status.readyReplicas", priority: 1 },
+    {
+      name: "Ready",
+      type: "string",
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      description: "Whether it was seen to serve.",
+    },
+    {
+      name: "Model",
+      type: "string",
+      jsonPath: ".status.model",
+      description: "First eight digits of the digest of the model that serves.",
+    },
+    { name: "Revision", type: "string", jsonPath: ".status.revision", description: "The stable revision." },
+    {
+      name: "Canary",
+      type: "string",
+      jsonPath: ".status.canarySummary",
+      description: "Weight and step of the rollout under way.",
+    },
+    {
+      name: "URL",
+      type: "string",
+      jsonPath: ".status.url",
+      description: "Address of the V2 protocol over REST.",
+    },
+    {
+      name: "Age",
+      type: "date",
+      jsonPath: ".metadata.creationTimestamp",
+      description: "Time since it was created.",
+    },
+    {
+      name: "Replicas",
+      type: "integer",
+      jsonPath: ".status.readyReplicas",
+      description: "Pods of the stable revision that are ready.",
+      priority: 1,
+    },
     {
       name: "Reason",
       type: "string",
       jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      description: "Reason of the Ready condition.",
       priority: 1,
     },
   ],
-} as const;
+} as const satisfies KindDefinition;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { decimal, percent } from "../primitives.ts";
-import { withRules } from "../rules.ts";
+import { rising, withRules } from "../rules.ts";
 
 const divergence = z
   .strictObject({
@@ -74,14 +74,11 @@ export const canary = z
         .min(1)
         .max(20),
       [
-        {
-          cel: "self.all(i, self.all(j, !(i.weightPercent < j.weightPercent) || self.indexOf(i) < self.indexOf(j))) && self.all(i, self.filter(j, j.weightPercent == i.weightPercent).size() == 1)",
-          message: "canary: weightPercent must rise from step to step: reorder the steps, or remove one",
-          holds: (value) =>
-            value.every(
-              (one, index) => index === 0 || one.weightPercent > (value[index - 1]?.weightPercent ?? 0),
-            ),
-        },
+        rising(
+          "weightPercent",
+          20,
+          "canary: weightPercent must rise from step to step: reorder the steps, or remove one",
+        ),
       ],
     ).describe("Weights, rising. After the last step the revision is promoted."),
     analysis: analysis.prefault({}),

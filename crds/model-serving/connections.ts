@@ -63,6 +63,7 @@ export const ingress = withRules(
   [
     {
       cel: `!has(self.keepAliveSeconds) || self.keepAliveSeconds > ${celIdle}`,
+      at: ["keepAliveSeconds"],
       message:
         "ingress: keepAliveSeconds must be longer than the ingress profile's idle time-out, or the proxy sends requests into closing connections: raise keepAliveSeconds, or set idleTimeoutSeconds to what the proxy really has",
       holds: (value) =>
@@ -104,6 +105,7 @@ export const termination = withRules(
   [
     {
       cel: "!has(self.gracePeriodSeconds) || !has(self.preStopSeconds) || !has(self.drainSeconds) || self.gracePeriodSeconds > self.preStopSeconds + self.drainSeconds",
+      at: ["gracePeriodSeconds"],
       message:
         "termination: gracePeriodSeconds must be longer than preStopSeconds and drainSeconds together, or the pod is killed while it drains: raise gracePeriodSeconds, or shorten the others",
       holds: (value) =>

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { decimal, dnsLabel, percent, tensorName } from "../primitives.ts";
-import { celExactlyOne, countPresent, withRules } from "../rules.ts";
+import { celExactlyOne, countPresent, keyedList, withRules } from "../rules.ts";
 import { model } from "./model.ts";
 import { container } from "./pod.ts";
-import { step } from "./steps.ts";
+import { postprocessStep, preprocessStep } from "./steps.ts";
 
 const sources = ["model", "container", "serving", "combine"];
 
@@ -31,8 +31,8 @@ const node = withRules(
       .describe(
         "All (what an absent field means): every edge that leaves is followed. Switch: the first whose condition holds. Splitter: one, by weight.",
       ),
-    preprocess: z.array(step).max(16).optional().describe("Steps before the model of this node."),
-    postprocess: z.array(step).max(16).optional().describe("Steps after the model of this node."),
+    preprocess: z.array(preprocessStep).max(16).optional().describe("Steps before the model of this node."),
+    postprocess: z.array(postprocessStep).max(16).optional().describe("Steps after the model of this node."),
   }),
   [
     {
@@ -93,27 +93,20 @@ const edge = withRules(
   ],
 );
 
-export const graph = withRules(
-  z.strictObject({
+export const graph = z
+  .strictObject({
     entry: dnsLabel.max(30).describe("Node that receives the request's inputs."),
-    nodes: z
-      .array(node)
-      .min(1)
-      .max(32)
-      .describe("Nodes: models, containers, other ModelServings, or combinations."),
+    nodes: keyedList(
+      z.array(node).min(1).max(32),
+      "name",
+      "graph: two nodes have the same name: rename one",
+    ).describe("Nodes: models, containers, other ModelServings, or combinations."),
     edges: z
       .array(edge)
       .max(128)
       .optional()
       .describe("Which output goes where. The graph must have no cycle."),
-  }),
-  [
-    {
-      cel: "self.nodes.all(n, self.nodes.exists_one(m, m.name == n.name))",
-      message: "graph: two nodes have the same name: rename one",
-      holds: (value) => new Set(value.nodes.map((one) => one.name)).size === value.nodes.length,
-    },
-  ],
-).describe(
-  "An inference graph: several models behind one name. A cycle or a dangling edge shows as Ready=False, reason InvalidGraph.",
-);
+  })
+  .describe(
+    "An inference graph: several models behind one name. A cycle or a dangling edge shows as Ready=False, reason InvalidGraph.",
+  );

@@ -47,8 +47,8 @@ const credentials = withRules(
           .string()
           .min(1)
           .max(253)
-          .default("sts.amazonaws.com")
-          .describe("Audience of the projected token."),
+          .optional()
+          .describe("Audience of the projected token. Absent: sts.amazonaws.com."),
       })
       .optional()
       .describe("Exchange the pod's service account token for credentials of a role."),
@@ -74,7 +74,7 @@ const requirements = z
     gpuArchitecture: z
       .string()
       .max(8)
-      .regex(/^[0-9]{1,2}\.[0-9]$/)
+      .regex(/^[0-9]{1,2}\.[0-9]$/, 'must be a compute capability in quotes, such as "8.7"')
       .optional()
       .describe(
         'CUDA compute capability (SM), such as "8.7". A TensorRT engine runs only on the one it was built for.',
@@ -120,7 +120,10 @@ const cache = z
   })
   .describe("Where downloaded models are kept.");
 
-/** Exactly one source: `uri`, `files` or `image`. */
+/**
+ * Exactly one source: `uri`, `files` or `image`. No field has a default, since a model is also part of a graph's
+ * nodes, and a default inside a list item is a diff that never settles.
+ */
 export const model = withRules(
   z.strictObject({
     uri: modelUri
@@ -138,12 +141,17 @@ export const model = withRules(
     path: relativePath
       .optional()
       .describe("The model file inside `image`, relative to /models. Absent: model.onnx."),
-    format: z.enum(["ONNX"]).default("ONNX").describe("Format of the model."),
+    format: z.enum(["ONNX"]).optional().describe("Format of the model. Absent: ONNX, the only one so far."),
     credentials: credentials.optional(),
     caBundle: z
       .strictObject({
         configMapName: dnsSubdomain.describe("Name of the ConfigMap."),
-        key: z.string().min(1).max(253).default("ca.crt").describe("Key that holds PEM certificates."),
+        key: z
+          .string()
+          .min(1)
+          .max(253)
+          .optional()
+          .describe("Key that holds PEM certificates. Absent: ca.crt."),
       })
       .optional()
       .describe("Certificates that the model's source is verified with, beside the usual ones."),
@@ -151,9 +159,8 @@ export const model = withRules(
       .strictObject({
         endpoint: z
           .string()
-          .min(8)
           .max(2048)
-          .regex(/^https?:\/\/.+$/)
+          .regex(/^https?:\/\/\S+$/, "must begin with https:// or http://")
           .optional()
           .describe("Address of an S3-compatible server."),
         region: z.string().min(1).max(64).optional().describe("Region that requests are signed for."),

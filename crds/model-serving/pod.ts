@@ -1,6 +1,16 @@
 import { z } from "zod";
-import { dnsLabel, dnsSubdomain, image, labelKey, labels, port, quantity } from "../primitives.ts";
-import { celAtMostOne, celExactlyOne, countPresent, withRules } from "../rules.ts";
+import {
+  annotations,
+  dnsLabel,
+  dnsSubdomain,
+  image,
+  labelKey,
+  labels,
+  port,
+  quantity,
+  resourceList,
+} from "../primitives.ts";
+import { celAtMostOne, celExactlyOne, countPresent, keyedList, withRules } from "../rules.ts";
 
 const keyRef = (what: string) =>
   z
@@ -42,6 +52,11 @@ const envVar = withRules(
       message: "env: set value or valueFrom, not both",
       holds: (value) => countPresent(value, ["value", "valueFrom"]) <= 1,
     },
+    {
+      cel: "!self.name.startsWith('NARU_')",
+      message: "env: names that begin with NARU_ are the runtime's own: choose another name",
+      holds: (value) => !value.name.startsWith("NARU_"),
+    },
   ],
 );
 
@@ -68,8 +83,7 @@ const selectorRequirement = z.strictObject({
 });
 
 const nodeTerm = z.strictObject({
-  matchExpressions: z.array(selectorRequirement).max(32).optional().describe("Requirements on labels."),
-  matchFields: z.array(selectorRequirement).max(32).optional().describe("Requirements on fields."),
+  matchExpressions: z.array(selectorRequirement).max(32).describe("Requirements on labels."),
 });
 
 const labelSelector = z.strictObject({
@@ -127,8 +141,6 @@ const affinity = z
   })
   .describe("Scheduling constraints, as in a Pod.");
 
-const resourceList = z.record(labelKey, quantity);
-
 /** The closed list of pod settings; never a PodSpec (design: no host path, no privilege, no sidecar by surprise). */
 export const podSettings = z
   .strictObject({
@@ -144,21 +156,21 @@ export const podSettings = z
     affinity: affinity.optional(),
     runtimeClassName: dnsSubdomain.optional().describe("RuntimeClass, such as nvidia."),
     priorityClassName: dnsSubdomain.optional().describe("PriorityClass."),
-    imagePullSecrets: z
-      .array(z.strictObject({ name: dnsSubdomain.describe("Name of the Secret.") }))
-      .max(16)
+    imagePullSecrets: keyedList(
+      z.array(z.strictObject({ name: dnsSubdomain.describe("Name of the Secret.") })).max(16),
+      "name",
+      "imagePullSecrets: a Secret is named twice: remove one of the two",
+    )
       .optional()
       .describe("Secrets that images are pulled with."),
-    env: z
-      .array(envVar)
-      .max(128)
+    env: keyedList(z.array(envVar).max(128), "name", "env: a variable is set twice: remove one of the two")
       .optional()
       .describe("Environment of the serving container. Names that begin with NARU_ are the runtime's own."),
     sharedMemory: quantity.optional().describe("Size of /dev/shm."),
     serviceAccountName: dnsSubdomain
       .optional()
       .describe("A service account that is there already. Absent: one is made, without a token in the pod."),
-    annotations: z.record(labelKey, z.string().max(4096)).optional().describe("Annotations of the pods."),
+    annotations: annotations.optional().describe("Annotations of the pods."),
   })
   .describe("Settings of the serving pods.");
 
@@ -166,7 +178,7 @@ const probePath = z
   .string()
   .min(1)
   .max(1024)
-  .regex(/^\/\S*$/);
+  .regex(/^\/\S*$/, "must begin with / and have no spaces");
 
 /** The user's own server: anything that speaks HTTP or gRPC. */
 export const container = withRules(
@@ -203,11 +215,11 @@ export const container = withRules(
       .int()
       .min(1)
       .max(7200)
-      .default(600)
-      .describe("How long the server may take to be ready for the first time."),
+      .optional()
+      .describe("How long the server may take to be ready for the first time. Absent: 600."),
     metrics: z
       .strictObject({
-        path: probePath.default("/metrics").describe("Path of Prometheus metrics."),
+        path: probePath.optional().describe("Path of Prometheus metrics. Absent: /metrics."),
         port: port.optional().describe("Port of the metrics; absent: the HTTP port."),
       })
       .optional()

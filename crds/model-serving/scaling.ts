@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { percent } from "../primitives.ts";
-import { celAtMostOne, countPresent, withRules } from "../rules.ts";
+import { labels, percent } from "../primitives.ts";
+import { celAtMostOne, countPresent, rising, withRules } from "../rules.ts";
 
 const metric = z.strictObject({
   type: z
@@ -39,6 +39,7 @@ export const autoscaling = withRules(
   [
     {
       cel: "self.minReplicas <= self.maxReplicas",
+      at: ["minReplicas"],
       message: "autoscaling: minReplicas must not be above maxReplicas: lower it, or raise maxReplicas",
       holds: (value) => value.minReplicas <= value.maxReplicas,
     },
@@ -86,20 +87,31 @@ export const robots = z
   .strictObject({
     selector: z
       .strictObject({
-        matchLabels: z
-          .record(z.string().min(1).max(317), z.string().max(63))
-          .describe("Labels that a robot must have."),
+        matchLabels: labels.describe("Labels that a robot must have."),
       })
       .describe("Which robots of the fleet."),
-    waves: z
-      .array(
-        z.strictObject({
-          percent: percent.min(1).describe("Share of the fleet, rising."),
-          soakSeconds: z.int().min(0).max(2_592_000).describe("How long a wave is watched before the next."),
-        }),
-      )
-      .min(1)
-      .max(20)
+    waves: withRules(
+      z
+        .array(
+          z.strictObject({
+            percent: percent.min(1).describe("Share of the fleet, rising."),
+            soakSeconds: z
+              .int()
+              .min(0)
+              .max(2_592_000)
+              .describe("How long a wave is watched before the next."),
+          }),
+        )
+        .min(1)
+        .max(20),
+      [
+        rising(
+          "percent",
+          20,
+          "robots: percent must rise from wave to wave: reorder the waves, or remove one",
+        ),
+      ],
+    )
       .optional()
       .describe("Waves. Absent: the whole fleet at once."),
     quorumPercent: percent

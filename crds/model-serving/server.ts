@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { step } from "./steps.ts";
+import { postprocessStep, preprocessStep } from "./steps.ts";
 
 /** How Naru's own inference server serves; nothing of it applies to `container`. */
 export const server = z
@@ -58,8 +58,8 @@ export const server = z
       .enum(["None", "Explicit"])
       .default("None")
       .describe("Explicit: the repository API may load and unload models declared here, by digest."),
-    preprocess: z.array(step).max(16).optional().describe("Steps before the model."),
-    postprocess: z.array(step).max(16).optional().describe("Steps after the model."),
+    preprocess: z.array(preprocessStep).max(16).optional().describe("Steps before the model."),
+    postprocess: z.array(postprocessStep).max(16).optional().describe("Steps after the model."),
     startupSeconds: z
       .int()
       .min(1)

@@ -6,9 +6,10 @@ const size = z.int().min(1).max(8192);
 const pointer = z
   .string()
   .max(512)
-  .regex(/^(\/.*)?$/);
+  .regex(/^(\/[^\n\r]*)?$/, "must be empty or begin with /, as a JSON Pointer");
 
-const fields = {
+/** What makes tensors of a request into the model's inputs. */
+const before = {
   decodeImage: z
     .strictObject({
       input: tensorName.describe("BYTES tensor whose elements are PNG or JPEG files."),
@@ -17,6 +18,30 @@ const fields = {
     })
     .optional()
     .describe("Decode images."),
+  jsonToTensors: z
+    .strictObject({
+      input: tensorName.describe("BYTES tensor of JSON documents, one a row."),
+      fields: z
+        .array(
+          z.strictObject({
+            pointer: pointer.describe("JSON Pointer (RFC 6901) of the value."),
+            tensor: tensorName.describe("Tensor that it becomes."),
+            datatype: z
+              .enum(["BOOL", "INT32", "INT64", "FP32", "FP64", "BYTES"])
+              .describe("Type of the tensor."),
+            shape: z
+              .array(z.int().min(1).max(1_000_000))
+              .max(8)
+              .optional()
+              .describe("Shape of one row. Absent: one number."),
+          }),
+        )
+        .min(1)
+        .max(64)
+        .describe("The values that are read."),
+    })
+    .optional()
+    .describe("Read tensors out of JSON documents."),
   resize: z
     .strictObject({
       tensor: tensorName.describe("UINT8 tensor [n, height, width, channels]; it keeps its name."),
@@ -40,6 +65,10 @@ const fields = {
     })
     .optional()
     .describe("Scale, centre and lay out."),
+};
+
+/** What makes the model's outputs into an answer. */
+const after = {
   softmax: z
     .strictObject({
       input: tensorName.describe("Scores."),
@@ -78,30 +107,6 @@ const fields = {
   )
     .optional()
     .describe("Turn indices into labels."),
-  jsonToTensors: z
-    .strictObject({
-      input: tensorName.describe("BYTES tensor of JSON documents, one a row."),
-      fields: z
-        .array(
-          z.strictObject({
-            pointer: pointer.describe("JSON Pointer (RFC 6901) of the value."),
-            tensor: tensorName.describe("Tensor that it becomes."),
-            datatype: z
-              .enum(["BOOL", "INT32", "INT64", "FP32", "FP64", "BYTES"])
-              .describe("Type of the tensor."),
-            shape: z
-              .array(z.int().min(1).max(1_000_000))
-              .max(8)
-              .optional()
-              .describe("Shape of one row. Absent: one number."),
-          }),
-        )
-        .min(1)
-        .max(64)
-        .describe("The values that are read."),
-    })
-    .optional()
-    .describe("Read tensors out of JSON documents."),
   tensorsToJson: z
     .strictObject({
       output: tensorName.describe("BYTES tensor of JSON documents, one a row."),
@@ -120,13 +125,17 @@ const fields = {
     .describe("Write tensors into JSON documents."),
 };
 
-const names = Object.keys(fields);
-
 /** One step; a list item has no defaults, since a client-side diff would never settle on them. */
-export const step = withRules(z.strictObject(fields), [
-  {
-    cel: celExactlyOne(names),
-    message: `step: set exactly one of ${names.join(", ")}`,
-    holds: (value) => countPresent(value, names) === 1,
-  },
-]);
+function oneOf<F extends z.ZodRawShape>(fields: F) {
+  const names = Object.keys(fields);
+  return withRules(z.strictObject(fields), [
+    {
+      cel: celExactlyOne(names),
+      message: `step: set exactly one of ${names.join(", ")}`,
+      holds: (value) => countPresent(value, names) === 1,
+    },
+  ]);
+}
+
+export const preprocessStep = oneOf(before);
+export const postprocessStep = oneOf(after);

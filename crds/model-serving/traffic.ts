@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { dnsLabel, dnsSubdomain, labels, port } from "../primitives.ts";
+import { annotations, dnsLabel, dnsSubdomain, labels, port } from "../primitives.ts";
+import { setOf } from "../rules.ts";
 
 export const traffic = z
   .strictObject({
@@ -35,11 +36,8 @@ export const traffic = z
       .max(16)
       .optional()
       .describe("Gateways (Gateway API) that carry an HTTPRoute and a GRPCRoute to this model."),
-    hostnames: z.array(dnsSubdomain).max(16).optional().describe("Host names of those routes."),
-    serviceAnnotations: z
-      .record(z.string().min(1).max(317), z.string().max(4096))
-      .optional()
-      .describe("Annotations of the Service."),
+    hostnames: setOf(z.array(dnsSubdomain).max(16)).optional().describe("Host names of those routes."),
+    serviceAnnotations: annotations.optional().describe("Annotations of the Service."),
   })
   .describe("How requests reach the model.");
 
@@ -64,14 +62,10 @@ export const networkPolicy = z
       .describe(
         "Make a NetworkPolicy: serving ports open, the admin port to the operator and to Prometheus' namespace.",
       ),
-    allowFromNamespaces: z
-      .array(dnsLabel)
-      .max(64)
+    allowFromNamespaces: setOf(z.array(dnsLabel).max(64))
       .optional()
       .describe("Namespaces whose pods may reach the serving ports. Absent: all."),
-    metricsFromNamespaces: z
-      .array(dnsLabel)
-      .max(64)
+    metricsFromNamespaces: setOf(z.array(dnsLabel).max(64))
       .optional()
       .describe("Namespaces whose pods may read metrics. Absent: all."),
   })

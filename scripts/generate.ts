@@ -1,0 +1,61 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { customResourceDefinition, type KindDefinition } from "../crds/manifest.ts";
+import { modelServing, modelServingDefinition } from "../crds/model-serving.ts";
+import { lineDiff } from "./line-diff.ts";
+import { manifestYaml } from "./manifest-yaml.ts";
+import { referencePage } from "./reference-page.ts";
+
+/**
+ * Writes everything that follows from crds/. `--check` writes nothing: it compares, prints what differs and exits
+ * with 1, so that a commit cannot hold a schema and a manifest that disagree.
+ */
+const root = resolve(import.meta.dirname, "..");
+const kinds = [{ definition: modelServingDefinition as KindDefinition, schema: modelServing }];
+
+async function outputs(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const { definition, schema } of kinds) {
+    const manifest = customResourceDefinition(definition, schema);
+    const version = manifest.spec.versions[0];
+    if (version === undefined) throw new Error(`${definition.kind} has no version`);
+    const example = await readFile(resolve(root, `crds/examples/${definition.singular}.yaml`), "utf8");
+    files.set(`crds/manifests/${definition.group}_${definition.plural}.yaml`, manifestYaml(manifest));
+    files.set(
+      `docs/reference/${definition.singular}.md`,
+      referencePage(definition, version.schema.openAPIV3Schema, example),
+    );
+  }
+  return files;
+}
+
+async function current(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+const check = process.argv.includes("--check");
+let stale = 0;
+for (const [name, wanted] of await outputs()) {
+  const path = resolve(root, name);
+  const found = await current(path);
+  if (found === wanted) continue;
+  stale += 1;
+  if (check) {
+    console.log(lineDiff(name, found, wanted));
+  } else {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, wanted);
+    console.log(`wrote ${name}`);
+  }
+}
+if (check && stale > 0) {
+  console.error(
+    `error: ${stale} generated file(s) differ from crds/\n  fix: npm run generate, then commit them`,
+  );
+  process.exitCode = 1;
+}
