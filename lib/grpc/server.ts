@@ -1,0 +1,308 @@
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { NaruError } from "../errors.ts";
+import { CallSignal } from "./call-signal.ts";
+import { acceptedEncodings, type Decompress, decompressorFor } from "./compression.ts";
+import { type Frame, FrameReader } from "./frame.ts";
+import { invalidMessage } from "./protobuf.ts";
+import { encodeGrpcMessage, type GrpcOutcome, GrpcStatus, outcomeOf } from "./status.ts";
+
+/**
+ * gRPC over `node:http2` in clear text: unary and streaming methods of bytes to bytes. Why not @grpc/grpc-js's
+ * server: docs/adr/0003-grpc-stack.md. Connection age, drain and GOAWAY are lib/http's, as for any server.
+ */
+
+export interface GrpcCall {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Aborted when the client cancels, or its connection breaks, before the call has ended. */
+  readonly signal: CallSignal;
+}
+
+/** Takes a message, answers a sealed frame (see frame.ts). Rejects with NaruError; its status is mapped. */
+export type UnaryMethod = (message: Buffer, call: GrpcCall) => Buffer | Promise<Buffer>;
+
+export interface StreamWriter {
+  /** Sends a sealed frame; resolves when there is room for the next. Resolves at once for a client that left. */
+  write(frame: Buffer): Promise<void>;
+}
+
+/** Takes messages as they are pulled (what is not pulled stays with the client), and ends the call by returning. */
+export type StreamMethod = (
+  messages: AsyncIterable<Buffer>,
+  writer: StreamWriter,
+  call: GrpcCall,
+) => Promise<void>;
+
+export type GrpcMethod = { readonly unary: UnaryMethod } | { readonly stream: StreamMethod };
+
+export interface GrpcServerOptions {
+  /** By path: `/package.Service/Method`. */
+  readonly methods: ReadonlyMap<string, GrpcMethod>;
+  /** Of one message, after decompression. */
+  readonly maxMessageBytes: number;
+  /** A unary request must wholly be there within this time: what a client that dribbles bytes can hold is bounded. */
+  readonly requestTimeoutMilliseconds: number;
+  /** Told of faults of ours (INTERNAL), never of a client's. */
+  readonly onFault: (path: string, error: unknown) => void;
+}
+
+/** Streams of one connection at a time; a client with more waits. */
+const maxConcurrentStreams = 1000;
+/** Bytes that a client may send on one stream before it is told that they were read. */
+const windowBytes = 1024 * 1024;
+
+export function createGrpcServer(options: GrpcServerOptions): Http2Server {
+  const server = createServer({
+    settings: { maxConcurrentStreams, initialWindowSize: windowBytes, enablePush: false },
+  });
+  // A connection's own window starts at 64 KB whatever the settings say (RFC 9113 §6.9.2).
+  server.on("session", (session) => session.setLocalWindowSize(4 * windowBytes));
+  const incomplete = new IncompleteRequests(options.requestTimeoutMilliseconds);
+  server.on("close", () => incomplete.stop());
+  server.on("stream", (stream, headers) => {
+    stream.on("error", ignoreBrokenStream);
+    serve(stream, headers, options, incomplete);
+  });
+  return server;
+}
+
+/** A stream that breaks is a client that left: `close` follows and says so to the call. */
+function ignoreBrokenStream(): void {
+  return;
+}
+
+function serve(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  options: GrpcServerOptions,
+  incomplete: IncompleteRequests,
+): void {
+  const contentType = headers["content-type"];
+  if (
+    headers[":method"] !== "POST" ||
+    contentType === undefined ||
+    !contentType.startsWith("application/grpc")
+  ) {
+    // Not gRPC: answered in HTTP's own words, as the protocol asks.
+    stream.respond({ ":status": headers[":method"] === "POST" ? 415 : 405 }, { endStream: true });
+    stream.close(constants.NGHTTP2_NO_ERROR);
+    return;
+  }
+  const path = headers[":path"] ?? "";
+  const method = options.methods.get(path);
+  const signal = new CallSignal();
+  let decompress: Decompress | undefined;
+  try {
+    decompress = decompressorFor(headers["grpc-encoding"] as string | undefined);
+    if (method === undefined) throw unknownMethod();
+  } catch (error) {
+    endWith(stream, outcomeOf(error));
+    return;
+  }
+  const call: GrpcCall = { path, headers, signal };
+  stream.on("close", () => signal.abort());
+  if ("unary" in method) serveUnary(stream, call, method.unary, decompress, options, incomplete);
+  else serveStream(stream, call, method.stream, decompress, options);
+}
+
+function unknownMethod(): NaruError {
+  return new NaruError({
+    code: "UnknownGrpcMethod",
+    status: 501,
+    message: "the method is not implemented",
+    remedy: "see docs for the services that this server has",
+  });
+}
+
+function serveUnary(
+  stream: ServerHttp2Stream,
+  call: GrpcCall,
+  method: UnaryMethod,
+  decompress: Decompress | undefined,
+  options: GrpcServerOptions,
+  incomplete: IncompleteRequests,
+): void {
+  const reader = new FrameReader(options.maxMessageBytes);
+  let frame: Frame | undefined;
+  let over = false;
+  const fail = (error: unknown) => {
+    if (over) return;
+    over = true;
+    incomplete.delete(stream);
+    const outcome = outcomeOf(error);
+    if (outcome.code === GrpcStatus.INTERNAL) options.onFault(call.path, error);
+    endWith(stream, outcome);
+  };
+  const succeed = (answer: Buffer) => {
+    if (over || stream.destroyed) return;
+    over = true;
+    stream.respond(okHeaders, { waitForTrailers: true });
+    stream.end(answer);
+  };
+  incomplete.add(stream, fail);
+  stream.on("wantTrailers", () => stream.sendTrailers(okTrailers));
+  stream.on("close", () => incomplete.delete(stream));
+  stream.on("data", (chunk: Buffer) => {
+    if (over) return;
+    try {
+      for (const each of reader.push(chunk)) {
+        if (frame !== undefined) throw invalidMessage("a unary call has more than one");
+        frame = each;
+      }
+    } catch (error) {
+      fail(error);
+    }
+  });
+  stream.on("end", () => {
+    if (over) return;
+    incomplete.delete(stream);
+    if (frame === undefined) {
+      fail(invalidMessage("a unary call has none, or a part of one"));
+      return;
+    }
+    const whole = frame;
+    try {
+      const answer = whole.compressed
+        ? expand(whole, decompress, options.maxMessageBytes).then((message) => method(message, call))
+        : method(whole.message, call);
+      if (answer instanceof Promise) answer.then(succeed, fail);
+      else succeed(answer);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+function serveStream(
+  stream: ServerHttp2Stream,
+  call: GrpcCall,
+  method: StreamMethod,
+  decompress: Decompress | undefined,
+  options: GrpcServerOptions,
+): void {
+  let outcome: GrpcOutcome = { code: GrpcStatus.OK, message: "" };
+  stream.on("wantTrailers", () => {
+    stream.sendTrailers(outcome.code === GrpcStatus.OK ? okTrailers : trailersOf(outcome));
+  });
+  stream.respond(okHeaders, { waitForTrailers: true });
+  const end = () => {
+    if (stream.destroyed) return;
+    stream.end();
+    // What the client may still send is not wanted any more.
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  method(messagesOf(stream, decompress, options.maxMessageBytes), writerTo(stream), call).then(
+    end,
+    (error) => {
+      outcome = outcomeOf(error);
+      if (outcome.code === GrpcStatus.INTERNAL) options.onFault(call.path, error);
+      end();
+    },
+  );
+}
+
+async function* messagesOf(
+  stream: ServerHttp2Stream,
+  decompress: Decompress | undefined,
+  maxMessageBytes: number,
+): AsyncGenerator<Buffer, void> {
+  const reader = new FrameReader(maxMessageBytes);
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+    for (const frame of reader.push(chunk)) {
+      yield frame.compressed ? await expand(frame, decompress, maxMessageBytes) : frame.message;
+    }
+  }
+  reader.end();
+}
+
+function writerTo(stream: ServerHttp2Stream): StreamWriter {
+  return {
+    write(frame) {
+      if (stream.destroyed || stream.write(frame)) return Promise.resolve();
+      return new Promise((resolve) => {
+        const done = () => {
+          stream.off("drain", done);
+          stream.off("close", done);
+          resolve();
+        };
+        stream.on("drain", done);
+        stream.on("close", done);
+      });
+    },
+  };
+}
+
+async function expand(frame: Frame, decompress: Decompress | undefined, maxBytes: number): Promise<Buffer> {
+  if (decompress === undefined) throw invalidMessage("it is compressed, and grpc-encoding doesn't say how");
+  return decompress(frame.message, maxBytes);
+}
+
+const okHeaders = {
+  ":status": 200,
+  "content-type": "application/grpc",
+  "grpc-accept-encoding": acceptedEncodings,
+};
+const okTrailers = { "grpc-status": "0" };
+
+function trailersOf(outcome: GrpcOutcome): Record<string, string> {
+  return { "grpc-status": String(outcome.code), "grpc-message": encodeGrpcMessage(outcome.message) };
+}
+
+/** An error before any answer: status in the headers, no body (gRPC's Trailers-Only). */
+function endWith(stream: ServerHttp2Stream, outcome: GrpcOutcome): void {
+  if (stream.destroyed) return;
+  stream.respond({ ...okHeaders, ...trailersOf(outcome) }, { endStream: true });
+  stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+/** Unary requests that are not wholly there, oldest first; one timer watches over all of them. */
+class IncompleteRequests {
+  readonly #since = new Map<ServerHttp2Stream, { at: number; fail: (error: unknown) => void }>();
+  readonly #limit: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(limitMilliseconds: number) {
+    this.#limit = limitMilliseconds;
+  }
+
+  add(stream: ServerHttp2Stream, fail: (error: unknown) => void): void {
+    this.#since.set(stream, { at: performance.now(), fail });
+    this.#timer ??= setInterval(() => this.#sweep(), Math.max(50, this.#limit / 4)).unref();
+  }
+
+  delete(stream: ServerHttp2Stream): void {
+    this.#since.delete(stream);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #sweep(): void {
+    if (this.#since.size === 0) {
+      this.stop();
+      return;
+    }
+    const late = performance.now() - this.#limit;
+    for (const { at, fail } of this.#since.values()) {
+      if (at > late) return;
+      fail(requestTimeout());
+    }
+  }
+}
+
+function requestTimeout(): NaruError {
+  return new NaruError({
+    code: "RequestTimeout",
+    status: 408,
+    message: "the request did not wholly arrive in time",
+    remedy: "send the whole request at once, or raise bodyTimeoutSeconds",
+  });
+}
