@@ -1,0 +1,232 @@
+import { ClusterError } from "../engine/cluster.ts";
+import type { KubeObject, ObjectKind } from "../engine/objects.ts";
+import { isObject } from "./fields.ts";
+
+/**
+ * The fence: what standalone runs, what it only stores, and nothing else. A kind or a field that is in neither
+ * list is refused by name, so that nothing is silently left out of what a resource asks for.
+ */
+
+/** "run": acted on. "stored": kept and shown as not applied. A table: look inside (a list: into each item). */
+type Support = "run" | "stored" | { readonly [field: string]: Support };
+
+const httpGet: Support = { path: "run", port: "run", scheme: "run", host: "stored", httpHeaders: "run" };
+const probe: Support = {
+  httpGet,
+  tcpSocket: { port: "run" },
+  grpc: { port: "run", service: "run" },
+  initialDelaySeconds: "run",
+  periodSeconds: "run",
+  timeoutSeconds: "run",
+  successThreshold: "run",
+  failureThreshold: "run",
+  terminationGracePeriodSeconds: "run",
+};
+const keyRef: Support = { name: "run", key: "run", optional: "run" };
+const configItems: Support = { items: { key: "run", path: "run", mode: "stored" }, optional: "run" };
+const container: Support = {
+  name: "run",
+  image: "run",
+  args: "run",
+  env: {
+    name: "run",
+    value: "run",
+    valueFrom: {
+      fieldRef: { apiVersion: "run", fieldPath: "run" },
+      secretKeyRef: keyRef,
+      configMapKeyRef: keyRef,
+    },
+  },
+  ports: { name: "run", containerPort: "run", protocol: "run" },
+  volumeMounts: { name: "run", mountPath: "run", subPath: "run", readOnly: "stored" },
+  startupProbe: probe,
+  readinessProbe: probe,
+  livenessProbe: probe,
+  lifecycle: { preStop: { sleep: { seconds: "run" } } },
+  terminationMessagePath: "stored",
+  terminationMessagePolicy: "run",
+  imagePullPolicy: "stored",
+  resources: "stored",
+  securityContext: "stored",
+};
+const podSpec: Support = {
+  containers: container,
+  initContainers: container,
+  volumes: {
+    name: "run",
+    emptyDir: { sizeLimit: "stored", medium: "stored" },
+    configMap: { name: "run", defaultMode: "stored", ...configItems },
+    secret: { secretName: "run", defaultMode: "stored", ...configItems },
+    projected: {
+      defaultMode: "stored",
+      sources: { configMap: { name: "run", ...configItems }, secret: { name: "run", ...configItems } },
+    },
+    persistentVolumeClaim: { claimName: "run", readOnly: "stored" },
+  },
+  restartPolicy: "run",
+  terminationGracePeriodSeconds: "run",
+  activeDeadlineSeconds: "stored",
+  affinity: "stored",
+  automountServiceAccountToken: "stored",
+  enableServiceLinks: "stored",
+  imagePullSecrets: "stored",
+  nodeSelector: "stored",
+  priorityClassName: "stored",
+  runtimeClassName: "stored",
+  schedulerName: "stored",
+  securityContext: "stored",
+  serviceAccountName: "stored",
+  tolerations: "stored",
+  topologySpreadConstraints: "stored",
+};
+const template: Support = { metadata: "run", spec: podSpec };
+
+const specs: Readonly<Record<string, Support>> = {
+  "apps/v1/Deployment": {
+    replicas: "run",
+    selector: { matchLabels: "run" },
+    template,
+    strategy: { type: "run", rollingUpdate: { maxSurge: "run", maxUnavailable: "run" } },
+    minReadySeconds: "run",
+    progressDeadlineSeconds: "run",
+    revisionHistoryLimit: "stored",
+  },
+  "batch/v1/Job": {
+    template,
+    backoffLimit: "run",
+    completions: "run",
+    parallelism: "run",
+    activeDeadlineSeconds: "run",
+    ttlSecondsAfterFinished: "stored",
+  },
+  "v1/Service": {
+    selector: "run",
+    ports: { name: "run", port: "run", targetPort: "run", protocol: "run", appProtocol: "stored" },
+    clusterIP: "run",
+    type: "run",
+    publishNotReadyAddresses: "run",
+    internalTrafficPolicy: "stored",
+    sessionAffinity: "stored",
+    trafficDistribution: "stored",
+    ipFamilyPolicy: "stored",
+  },
+};
+
+/** Kept as data that other objects read. */
+const data = [
+  "v1/ConfigMap",
+  "v1/Secret",
+  "v1/ServiceAccount",
+  "v1/PersistentVolumeClaim",
+  "v1/Event",
+  "v1/Pod",
+  "apps/v1/ControllerRevision",
+];
+
+/** Kept so that a decision stays whole, and named as not applied: a laptop has nothing that would act on them. */
+const notApplied = [
+  "autoscaling/v2/HorizontalPodAutoscaler",
+  "policy/v1/PodDisruptionBudget",
+  "networking.k8s.io/v1/NetworkPolicy",
+  "keda.sh/v1alpha1/ScaledObject",
+  "monitoring.coreos.com/v1/ServiceMonitor",
+  "gateway.networking.k8s.io/v1/HTTPRoute",
+  "gateway.networking.k8s.io/v1/GRPCRoute",
+];
+
+const knownKinds = new Set([...Object.keys(specs), ...data, ...notApplied]);
+
+function nameOf(kind: ObjectKind): string {
+  return `${kind.apiVersion}/${kind.kind}`;
+}
+
+/** Whether standalone stores the kind, beside the resources that are read from files. */
+export function isKnownKind(kind: ObjectKind): boolean {
+  return knownKinds.has(nameOf(kind));
+}
+
+function invalid(message: string): ClusterError {
+  return new ClusterError("Invalid", message);
+}
+
+function walk(value: unknown, support: Support, path: string, stored: string[]): void {
+  if (support === "run" || value === undefined || value === null) return;
+  if (support === "stored") {
+    stored.push(path);
+    return;
+  }
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      const name = isObject(item) && typeof item.name === "string" ? item.name : String(index);
+      walk(item, support, `${path}[${name}]`, stored);
+    }
+    return;
+  }
+  if (!isObject(value)) return;
+  for (const [field, child] of Object.entries(value)) {
+    const inner = Object.hasOwn(support, field) ? support[field] : undefined;
+    if (inner === undefined) {
+      throw invalid(
+        `${path}.${field}: standalone does not run this field; remove it, or use a Kubernetes cluster`,
+      );
+    }
+    walk(child, inner, `${path}.${field}`, stored);
+  }
+}
+
+const pathSegment = /^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$/;
+
+/** Names that become files and folders; a key may also begin with dots, as long as it is no way up. */
+function checkNames(spec: unknown, path: string): void {
+  const list = (holder: unknown, field: string) => {
+    const value = isObject(holder) ? holder[field] : undefined;
+    return Array.isArray(value) ? value.filter(isObject) : [];
+  };
+  const check = (name: unknown, where: string) => {
+    if (typeof name !== "string" || !pathSegment.test(name))
+      throw invalid(`${where}: "${String(name)}" is not a name`);
+  };
+  for (const field of ["containers", "initContainers", "volumes"]) {
+    for (const item of list(spec, field)) check(item.name, `${path}.${field}.name`);
+  }
+  for (const volume of list(spec, "volumes")) {
+    const claim = isObject(volume.persistentVolumeClaim) ? volume.persistentVolumeClaim.claimName : undefined;
+    if (claim !== undefined)
+      check(claim, `${path}.volumes[${String(volume.name)}].persistentVolumeClaim.claimName`);
+  }
+}
+
+/** The program that an image stands for, as a file for Node, or undefined where standalone has none. */
+export type Images = (image: string) => string | undefined;
+
+/**
+ * @returns paths of fields that are stored and not acted on.
+ * @throws ClusterError NotServed for an unknown kind, Invalid for an unknown field or an image it can't run.
+ */
+export function checkSupported(object: KubeObject, images: Images): string[] {
+  const kind = nameOf(object);
+  if (!knownKinds.has(kind)) throw new ClusterError("NotServed", `standalone does not know the kind ${kind}`);
+  if (notApplied.includes(kind)) return [object.kind];
+  const support = specs[kind];
+  const stored: string[] = [];
+  if (support === undefined) return stored;
+  walk(object.spec, support, "spec", stored);
+  const pod = isObject(object.spec) && isObject(object.spec.template) ? object.spec.template.spec : undefined;
+  if (!isObject(pod)) return stored;
+  checkNames(pod, "spec.template.spec");
+  for (const field of ["initContainers", "containers"]) {
+    for (const item of Array.isArray(pod[field]) ? pod[field] : []) {
+      if (isObject(item) && images(String(item.image)) === undefined) {
+        throw invalid(
+          `container ${String(item.name)}: image ${String(item.image)} is a container, and standalone runs only Naru's own runtimes as processes; use a Kubernetes cluster for it`,
+        );
+      }
+    }
+  }
+  return stored;
+}
+
+/** What of an object standalone stores and does not act on; for `naru describe`. */
+export function notAppliedIn(object: KubeObject): string[] {
+  return checkSupported(object, () => "");
+}
