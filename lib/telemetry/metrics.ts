@@ -1,5 +1,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
+export interface ScrapedValue {
+  readonly suffix?: "_bucket" | "_sum" | "_count";
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
 /** A program's Prometheus metrics. One for a process, made where it starts; tests make their own. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -48,6 +54,27 @@ export class Metrics {
       labelNames: [...labelNames],
       registers: [this.#registry],
     });
+  }
+
+  /**
+   * A metric whose numbers are kept elsewhere, as plain ones, and read at each scrape: what every request passes can't
+   * afford a label lookup. Histograms give their `_bucket`, `_sum` and `_count` series by `suffix`.
+   */
+  scraped(
+    name: string,
+    help: string,
+    type: "counter" | "gauge" | "histogram",
+    read: () => readonly ScrapedValue[],
+  ): void {
+    const values = (): object[] =>
+      read().map(({ suffix = "", labels, value }) => ({ metricName: `${name}${suffix}`, labels, value }));
+    const metric = {
+      name,
+      help,
+      get: async () => ({ name, help, type, aggregator: "sum", values: values() }),
+    };
+    // The registry asks a metric for no more than this; its own types know its own classes only.
+    this.#registry.registerMetric(metric as unknown as Gauge);
   }
 
   /** What a scrape is answered with. */

@@ -1,0 +1,92 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { InferenceConfig } from "../../lib/config/inference.ts";
+import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
+import { httpServerOptions } from "../../lib/http/server-options.ts";
+import type { RuntimeEnvironment } from "../../lib/process/environment.ts";
+import type { RunningProgram } from "../../lib/process/run.ts";
+import type { Logger } from "../../lib/telemetry/logger.ts";
+import { Metrics } from "../../lib/telemetry/metrics.ts";
+import { createAdminServer } from "./admin.ts";
+import { registerModelMetrics } from "./metrics.ts";
+import type { ServerMetadata } from "./model.ts";
+import { Repository } from "./repository.ts";
+import { restHandler } from "./rest/handler.ts";
+
+export interface InferenceServer extends RunningProgram {
+  readonly repository: Repository;
+  readonly ports: { readonly http: number; readonly admin: number };
+}
+
+const serverMetadata: ServerMetadata = {
+  name: "naru",
+  version: "0.1.0",
+  extensions: [
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "statistics",
+    "binary_tensor_data",
+  ],
+};
+
+/**
+ * Listens, then loads the models: liveness answers meanwhile, readiness only afterwards.
+ *
+ * @throws NaruError InvalidModel, UnsupportedTensor, InvalidConfig
+ */
+export async function startInference(
+  config: InferenceConfig,
+  env: Pick<RuntimeEnvironment, "modelsDir" | "httpPort" | "grpcPort" | "adminPort" | "listenHost">,
+  log: Logger,
+): Promise<InferenceServer> {
+  const repository = new Repository(config, env.modelsDir, log);
+  let draining = false;
+  const isReady = (): boolean => !draining && repository.ready;
+
+  const metrics = new Metrics();
+  metrics.collectProcess();
+  registerModelMetrics(metrics, config.revision, () => repository.loaded());
+  const admin = createAdminServer({ http: config.http, metrics, isReady, isStarted: () => repository.ready });
+  const rest = createServer(
+    httpServerOptions(config.http),
+    restHandler({ repository, config, server: serverMetadata, isReady, log }),
+  );
+  const lifecycle = manageHttp1(rest, config.http);
+  const ports = {
+    http: await listen(rest, env.httpPort, env.listenHost),
+    admin: await listen(admin, env.adminPort, env.listenHost),
+  };
+  log.info(ports, "listening");
+  const stop = (): void => {
+    lifecycle.stop();
+    admin.close();
+    admin.closeAllConnections();
+  };
+  try {
+    await repository.start();
+  } catch (thrown) {
+    stop();
+    throw thrown;
+  }
+  return {
+    repository,
+    ports,
+    stop,
+    async drain() {
+      draining = true;
+      await lifecycle.drain();
+      await repository.close();
+      admin.close();
+      admin.closeAllConnections();
+    },
+  };
+}
+
+async function listen(server: Server, port: number, host: string): Promise<number> {
+  server.listen(port, host);
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
