@@ -66,6 +66,11 @@ export const routerTrack = z.strictObject({
 export const routerConfig = z.strictObject({
   /** Names this content: a router reports the generation that it applies, and counts apart for each. */
   generation: z.string().min(1),
+  /**
+   * Rises with each content that the operator writes. With it a router can tell an older configuration from a newer one,
+   * by whatever way it comes; without it, it goes by the order in which they came.
+   */
+  sequence: z.int().min(0).optional(),
   /** The ModelServing's name, which is the model's name in V2 URLs. */
   model: z.string().min(1),
   /** The models that a backend also answers for by their own names (several models in one server). */

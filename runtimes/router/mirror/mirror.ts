@@ -1,0 +1,92 @@
+import type { InferResponse } from "../../../lib/v2/types.ts";
+import type { Track } from "../routing.ts";
+import { type Comparison, sameAnswer } from "./compare.ts";
+
+/** Copies under way at a time; a canary that is slower than stable loses samples, and nothing else. */
+const MAX_ACTIVE = 8;
+/** Requests and answers of stable that wait or are under way. */
+const MAX_BYTES = 32 * 1024 * 1024;
+/** One request and its answer together; a larger pair is not mirrored. */
+export const MAX_SAMPLE_BYTES = 4 * 1024 * 1024;
+
+/** A request that stable answered, to be sent to the canary as well. */
+export interface Sample {
+  readonly canary: Track;
+  readonly comparison: Comparison;
+  /** What is kept in memory for it. */
+  readonly bytes: number;
+  readonly timeoutMilliseconds: number;
+  /** Stable's answer; rejects where it is none that can be compared. */
+  stableAnswer(): Promise<InferResponse>;
+  canaryAnswer(signal: AbortSignal): Promise<InferResponse>;
+}
+
+/**
+ * Sends copies of requests to the canary after their client was answered, compares, and throws the canary's answer
+ * away. Bounded in number and bytes: what is beyond is dropped and counted, never waited for.
+ */
+export class Mirror {
+  readonly #waiting: Sample[] = [];
+  readonly #closing = new AbortController();
+  #active = 0;
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  submit(sample: Sample): void {
+    if (this.#closing.signal.aborted) return;
+    if (sample.bytes > MAX_SAMPLE_BYTES || this.#bytes + sample.bytes > MAX_BYTES) {
+      sample.canary.metrics.mirrored("dropped");
+      return;
+    }
+    this.#bytes += sample.bytes;
+    this.#waiting.push(sample);
+    this.#next();
+  }
+
+  close(): void {
+    this.#closing.abort(new Error("the router stops"));
+    this.#waiting.length = 0;
+  }
+
+  #next(): void {
+    while (this.#active < MAX_ACTIVE) {
+      const sample = this.#waiting.shift();
+      if (sample === undefined) return;
+      this.#active += 1;
+      void this.#compare(sample).finally(() => {
+        this.#active -= 1;
+        this.#bytes -= sample.bytes;
+        this.#next();
+      });
+    }
+  }
+
+  async #compare(sample: Sample): Promise<void> {
+    const { counters, metrics } = sample.canary;
+    let stable: InferResponse;
+    try {
+      stable = await sample.stableAnswer();
+    } catch {
+      // Not V2, or not whole: says nothing about the canary.
+      metrics.mirrored("dropped");
+      return;
+    }
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(sample.timeoutMilliseconds)]);
+    let same: boolean;
+    try {
+      same = sameAnswer(stable, await sample.canaryAnswer(signal), sample.comparison);
+    } catch {
+      if (this.#closing.signal.aborted) return;
+      counters.mirrored += 1;
+      counters.mirrorErrors += 1;
+      metrics.mirrored("failed");
+      return;
+    }
+    counters.mirrored += 1;
+    if (!same) counters.diverged += 1;
+    metrics.mirrored(same ? "same" : "diverged");
+  }
+}
