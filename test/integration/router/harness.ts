@@ -1,0 +1,111 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach } from "vitest";
+import { type RouterConfig, type RouterReport, routerReport } from "../../../lib/config/router.ts";
+import { createLogger } from "../../../lib/telemetry/logger.ts";
+import { type RunningRouter, start } from "../../../runtimes/router/main.ts";
+import { startV2Server, type V2Server, type V2ServerOptions } from "./v2-server.ts";
+
+/** A router.json as a test writes it: what it does not say is the schema's default. */
+export type ConfigInput = Partial<Omit<RouterConfig, "stable" | "canary" | "mirror" | "http">> & {
+  readonly stable: Record<string, unknown>;
+  readonly canary?: Record<string, unknown>;
+  readonly mirror?: Record<string, unknown>;
+  readonly http?: Record<string, unknown>;
+};
+
+export interface TestRouter {
+  readonly url: string;
+  readonly admin: string;
+  readonly configDir: string;
+  readonly running: RunningRouter;
+  push(config: unknown): Promise<{ status: number; body: RouterReport & { error?: string } }>;
+  report(): Promise<RouterReport>;
+}
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+export async function folder(prefix: string): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), prefix));
+  closers.push(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+export async function server(options: V2ServerOptions = {}): Promise<V2Server> {
+  const started = await startV2Server(options);
+  closers.push(() => started.close());
+  return started;
+}
+
+/** Starts a router in this process, on free ports, as `main` does. `file` undefined: there is no router.json yet. */
+export async function router(
+  file: ConfigInput | undefined,
+  options: { stateDir?: string; configDir?: string } = {},
+): Promise<TestRouter> {
+  const configDir = options.configDir ?? (await folder("naru-router-"));
+  if (file !== undefined) await writeFile(join(configDir, "router.json"), JSON.stringify(file));
+  const before = process.env.NARU_STATE_DIR;
+  if (options.stateDir !== undefined) process.env.NARU_STATE_DIR = options.stateDir;
+  const running = await start({
+    env: {
+      configDir,
+      modelsDir: configDir,
+      httpPort: 0,
+      grpcPort: 0,
+      adminPort: 0,
+      listenHost: "127.0.0.1",
+      podName: "router-0",
+    },
+    log: createLogger("router", { level: process.env.NARU_TEST_LOG ?? "silent" }),
+  });
+  if (before === undefined) delete process.env.NARU_STATE_DIR;
+  else process.env.NARU_STATE_DIR = before;
+  closers.push(() => running.stop());
+  const admin = `http://127.0.0.1:${running.ports.admin}`;
+  return {
+    url: `http://127.0.0.1:${running.ports.http}`,
+    admin,
+    configDir,
+    running,
+    async push(config) {
+      const answer = await fetch(`${admin}/naru/config`, {
+        method: "PUT",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(config),
+      });
+      return { status: answer.status, body: (await answer.json()) as RouterReport & { error?: string } };
+    },
+    async report() {
+      return routerReport.parse(await (await fetch(`${admin}/naru/status`)).json());
+    },
+  };
+}
+
+/** A V2 JSON inference of `values` as the tensor x. */
+export function inferBody(...values: number[]): string {
+  return JSON.stringify({
+    inputs: [{ name: "x", datatype: "FP32", shape: [values.length], data: values }],
+  });
+}
+
+export async function infer(
+  url: string,
+  body: string = inferBody(1, 2),
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return fetch(`${url}/v2/models/digits/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
+}
+
+/** One output's data of a JSON answer. */
+export async function outputOf(answer: Response, name = "y"): Promise<unknown> {
+  const { outputs } = (await answer.json()) as { outputs: { name: string; data: unknown }[] };
+  return outputs.find((output) => output.name === name)?.data;
+}
