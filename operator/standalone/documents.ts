@@ -52,7 +52,7 @@ export function readDocuments(
   }
   const lines = new LineCounter();
   // Aliases are bounded by the library (maxAliasCount), so that a small file can't become a huge value.
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   if (!Array.isArray(documents)) return { objects, problems };
   const problemAt = (offset: number, message: string) => {
     const { line, col } = lines.linePos(offset);

@@ -204,6 +204,9 @@ export class ResourceFiles {
   /** Deletes what a file no longer holds, unless another file has taken it over. */
   #leave(name: string, key: string, object: KubeObject): void {
     const taken = [...this.#files].some(([other, file]) => other !== name && file.objects.has(key));
-    if (!taken) this.#options.store.delete(refOf(object));
+    if (taken) return;
+    this.#options.store.delete(refOf(object));
+    // A file that was refused because of it may now have it.
+    for (const file of this.#files.values()) if (file.problems.length > 0) file.done = false;
   }
 }
