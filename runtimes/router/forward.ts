@@ -87,7 +87,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
         return;
       }
       if (kind === "stream") {
-        this.#body = new StreamedBody(request, maxRequestBytes, tap?.request);
+        this.#body = new StreamedBody(request, maxRequestBytes, (chunk) => tap?.request(chunk));
       }
     } catch (thrown) {
       this.#fail(thrown);
