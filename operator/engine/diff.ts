@@ -20,7 +20,11 @@ export function toApply(wanted: KubeObject): KubeObject {
   return { ...rest, metadata: { ...wanted.metadata, annotations } };
 }
 
-/** Whether `observed` lacks anything of `wanted`, or still holds a field that was applied and is wanted no longer. */
+/**
+ * Whether `observed` lacks anything of `wanted`, or still holds a field that was applied and is wanted no longer.
+ *
+ * Not noticed, since it looks like a default: a field that somebody adds inside an item of an atomic list.
+ */
 export function differs(wanted: KubeObject, observed: KubeObject): boolean {
   return observed.metadata.annotations?.[APPLIED] !== fieldsHash(wanted) || !holds(wanted, observed);
 }
@@ -46,7 +50,7 @@ export function projectionHash(wanted: KubeObject, observed: KubeObject): string
 
 function holdsValue(wanted: unknown, observed: unknown, field: string, parent: string): boolean {
   if (wanted === undefined) return true;
-  if (isAbsent(wanted)) return isAbsent(observed) || (isMap(wanted) && isMap(observed));
+  if (isAbsent(wanted) && isAbsent(observed)) return true;
   if (Array.isArray(wanted)) return Array.isArray(observed) && holdsList(wanted, observed, field);
   if (isMap(wanted)) {
     return (
@@ -88,11 +92,11 @@ function project(wanted: unknown, observed: unknown, field: string): unknown {
   return observed;
 }
 
-/** Servers drop empty lists and maps, and null means absent, so the three are one. */
+/** Servers drop lists and maps that hold nothing, and null means absent, so all of these are one. */
 function isAbsent(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
-  return isMap(value) && Object.values(value).every((field) => field === undefined);
+  return isMap(value) && Object.values(value).every(isAbsent);
 }
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -39,11 +39,23 @@ export function applyFields(
     left.set(name, new Map(kept));
   }
   const object = merge(stored, applied, "") as Fields;
-  for (const [path, leaf] of holders.get(manager) ?? []) {
-    if (!wanted.has(path) && !others.some(([, fields]) => fields.has(path))) remove(object, leaf.path);
+  const holding = [wanted, ...others.map(([, fields]) => fields)];
+  const isHeld = (path: readonly Step[]): boolean => holding.some((fields) => holdsIn(fields, path));
+  for (const { path } of holders.get(manager)?.values() ?? []) {
+    // A list item that nobody holds goes as a whole, with what the server defaulted in it.
+    const item = path.findIndex((step, depth) => "item" in step && !isHeld(path.slice(0, depth + 1)));
+    if (item >= 0) remove(object, path.slice(0, item + 1));
+    else if (!isHeld(path)) remove(object, path);
   }
   left.set(manager, wanted);
   return { object, holders: left, takenFrom };
+}
+
+/** Whether the set holds the path, or a leaf below it. */
+function holdsIn(fields: FieldSet, path: readonly Step[]): boolean {
+  const text = JSON.stringify(path);
+  const below = `${text.slice(0, -1)},`;
+  return fields.has(text) || [...fields.keys()].some((held) => held.startsWith(below));
 }
 
 function collect(value: unknown, path: readonly Step[], field: string, leaves: Map<string, Leaf>): void {
