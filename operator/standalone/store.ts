@@ -250,7 +250,10 @@ export class Store {
   }
 
   #drain(watcher: Watcher): void {
-    for (const key of watcher.changed) {
+    // Emptied first: a handler may change what it is told of, and that is another change to be told.
+    const changed = [...watcher.changed];
+    watcher.changed.clear();
+    for (const key of changed) {
       const before = watcher.told.get(key);
       const stored = this.#objects.get(key);
       const object = stored !== undefined && matches(stored, watcher.query) ? stored : undefined;
@@ -261,7 +264,6 @@ export class Store {
       if (before !== undefined && !same) this.#tell(watcher, { type: "Deleted", object: before });
       if (object !== undefined) this.#tell(watcher, { type: same ? "Modified" : "Added", object });
     }
-    watcher.changed.clear();
   }
 
   #tell(watcher: Watcher, event: WatchEvent): void {

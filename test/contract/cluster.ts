@@ -228,6 +228,22 @@ export function clusterContract(name: string, make: () => Promise<ClusterHarness
         expect(second).toEqual(["a", "b"]);
       });
 
+      test("a handler that writes what it was told of is told of that write too", async () => {
+        const told: string[] = [];
+        const writes: Promise<unknown>[] = [];
+        const watch = await cluster.watch(configMaps(), ({ object }) => {
+          if (object.metadata.name !== "a") return;
+          const { key } = object.data as { key: string };
+          told.push(key);
+          if (Number(key) < 3) writes.push(cluster.apply(configMap("a", { key: String(Number(key) + 1) })));
+        });
+        await cluster.apply(configMap("a", { key: "1" }));
+        await eventually("all of them told", () => told.includes("3"));
+        await Promise.all(writes);
+        watch.stop();
+        expect(told).toEqual(["1", "2", "3"]);
+      });
+
       test("a kind that is not served has an empty watch", async () => {
         const told: WatchEvent[] = [];
         const kind = { apiVersion: "nothing.example.com/v1", kind: "Nothing" };
