@@ -2,6 +2,7 @@ import {
   constants,
   createServer,
   type Http2Server,
+  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
@@ -58,18 +59,38 @@ const maxConcurrentStreams = 1000;
 const windowBytes = 1024 * 1024;
 
 export function createGrpcServer(options: GrpcServerOptions): Http2Server {
-  const server = createServer({
-    settings: { maxConcurrentStreams, initialWindowSize: windowBytes, enablePush: false },
-  });
-  // A connection's own window starts at 64 KB whatever the settings say (RFC 9113 §6.9.2).
-  server.on("session", (session) => session.setLocalWindowSize(4 * windowBytes));
-  const incomplete = new IncompleteRequests(options.requestTimeoutMilliseconds);
-  server.on("close", () => incomplete.stop());
-  server.on("stream", (stream, headers) => {
-    stream.on("error", ignoreBrokenStream);
-    serve(stream, headers, options, incomplete);
-  });
+  const server = createServer({ settings: grpcServerSettings });
+  server.on("session", widenWindow);
+  const handler = grpcHandler(options);
+  server.on("close", () => handler.stop());
+  server.on("stream", (stream, headers) => handler.handle(stream, headers));
   return server;
+}
+
+/** HTTP/2 settings of a server that speaks gRPC. */
+export const grpcServerSettings = { maxConcurrentStreams, initialWindowSize: windowBytes, enablePush: false };
+
+/** A connection's own window starts at 64 KB whatever the settings say (RFC 9113 §6.9.2). */
+export function widenWindow(session: Http2Session): void {
+  session.setLocalWindowSize(4 * windowBytes);
+}
+
+export interface GrpcHandler {
+  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** To be called when the server closes. */
+  stop(): void;
+}
+
+/** What `createGrpcServer` does with a stream, for a server that answers only some of its streams so. */
+export function grpcHandler(options: GrpcServerOptions): GrpcHandler {
+  const incomplete = new IncompleteRequests(options.requestTimeoutMilliseconds);
+  return {
+    handle(stream, headers) {
+      stream.on("error", ignoreBrokenStream);
+      serve(stream, headers, options, incomplete);
+    },
+    stop: () => incomplete.stop(),
+  };
 }
 
 /** A stream that breaks is a client that left: `close` follows and says so to the call. */
