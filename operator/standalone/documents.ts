@@ -36,6 +36,7 @@ export function describeProblem({ file, line, column, message }: FileProblem): s
 
 /** Kinds that a resource may refer to and a user may write beside it. */
 const plainKinds = new Set(["v1/ConfigMap", "v1/Secret"]);
+const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxIssues = 10;
 const maxFileBytes = 4 * 1024 * 1024;
 
@@ -105,20 +106,27 @@ function checkDocument(value: unknown, schemas: KindSchemas): { object?: KubeObj
     return { issues };
   }
   const object = parsed.data as KubeObject;
-  const { name, namespace } = isObject(object.metadata) ? object.metadata : { name: undefined };
+  const { name, namespace, labels, annotations } = isObject(object.metadata) ? object.metadata : {};
   if (typeof name !== "string") return { issues: [{ path: ["metadata", "name"], message: "must be given" }] };
-  if (
-    namespace !== undefined &&
-    (typeof namespace !== "string" || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace))
-  ) {
+  if (namespace !== undefined && (typeof namespace !== "string" || !dnsLabel.test(namespace))) {
     return {
       issues: [{ path: ["metadata", "namespace"], message: "must be lower-case letters, digits and -" }],
     };
   }
-  return {
-    object: { ...object, metadata: { ...object.metadata, namespace: namespace ?? "default" } },
-    issues: [],
-  };
+  for (const [field, map] of Object.entries({ labels, annotations })) {
+    if (
+      map !== undefined &&
+      !(isObject(map) && Object.values(map).every((text) => typeof text === "string"))
+    ) {
+      return {
+        issues: [{ path: ["metadata", field], message: "must be a map of strings; put numbers in quotes" }],
+      };
+    }
+  }
+  // What `kubectl get -o yaml` adds (uid, resourceVersion, owners) is not the user's to say.
+  const own = Object.entries({ labels, annotations }).filter(([, map]) => map !== undefined);
+  const metadata = { name, namespace: namespace ?? "default", ...Object.fromEntries(own) };
+  return { object: { ...object, metadata }, issues: [] };
 }
 
 /** Where a field stands in the text, or the nearest thing around it that is there. */

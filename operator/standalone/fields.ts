@@ -157,7 +157,10 @@ export function applyFields(
   let dropped = difference(setOf(managers.find((entry) => entry.manager === manager)), wanted);
   for (const other of others) dropped = difference(dropped, setOf(other));
 
-  const { status: _, ...content } = applied;
+  const { status: _, metadata, ...rest } = applied;
+  const { name, namespace } = metadata;
+  const meta = Object.entries(metadata).filter(([field]) => !systemMeta.has(field));
+  const content = { ...rest, metadata: { name, namespace, ...Object.fromEntries(meta) } };
   let object = merged("", live ?? {}, content) as KubeObject;
   if (keysOf(dropped).length > 0) object = without("", object, dropped) as KubeObject;
 

@@ -1,3 +1,5 @@
+import { isMainThread } from "node:worker_threads";
+
 /**
  * Loaded into every process that standalone starts (`node --import`), ahead of its program. Standard input is a
  * pipe whose other end `naru up` holds: when it closes, `naru up` is gone, even by SIGKILL, and with it the only
@@ -5,10 +7,13 @@
  */
 const drainMilliseconds = 5_000;
 
-process.stdin.on("end", leave);
-process.stdin.on("error", leave);
-process.stdin.resume();
-if ("unref" in process.stdin) process.stdin.unref();
+// Worker threads load it too, and their standard input is not the process's.
+if (isMainThread) {
+  process.stdin.on("end", leave);
+  process.stdin.on("error", leave);
+  process.stdin.resume();
+  process.stdin.unref();
+}
 
 function leave(): void {
   setTimeout(() => process.kill(process.pid, "SIGKILL"), drainMilliseconds).unref();

@@ -31,13 +31,14 @@ export async function probeOnce(
   const declared = probe.httpGet?.port ?? probe.grpc?.port ?? probe.tcpSocket?.port ?? 0;
   const port = portOf(declared);
   if (port === undefined) return `the container has no port ${declared}`;
-  const signal = AbortSignal.timeout((probe.timeoutSeconds ?? 1) * 1000);
+  const seconds = probe.timeoutSeconds ?? 1;
+  const signal = AbortSignal.timeout(seconds * 1000);
   try {
     if (probe.httpGet !== undefined) return await askHttp(probe.httpGet, port, signal);
     if (probe.grpc !== undefined) return await askGrpc(probe.grpc.service ?? "", port, signal);
     return await askTcp(port, signal);
   } catch (error) {
-    return messageOf(error);
+    return signal.aborted ? `no answer within ${seconds} s` : messageOf(error);
   }
 }
 

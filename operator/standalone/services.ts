@@ -44,7 +44,7 @@ export interface ServicesOptions {
 }
 
 export const serviceKind = { apiVersion: "v1", kind: "Service" } as const;
-const quietMilliseconds = 1_000;
+const quietMilliseconds = 500;
 
 function specOf(service: KubeObject): ServiceSpec {
   return service.spec ?? {};

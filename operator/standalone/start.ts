@@ -15,6 +15,7 @@ import { Persistence } from "./persistence.ts";
 import { podKind } from "./pod-types.ts";
 import { Pods } from "./pods.ts";
 import { PortPool } from "./ports.ts";
+import { runtimeImages } from "./runtime-image.ts";
 import { type ServiceAddress, Services } from "./services.ts";
 import { shutdownWaves } from "./shutdown-order.ts";
 import { logsDirectory, stateDirectory } from "./state.ts";
@@ -29,8 +30,8 @@ export interface StandaloneOptions {
   stateDir?: string;
   /** Schemas of the kinds that are read from files. */
   schemas: KindSchemas;
-  /** The program that an image stands for, as a file for Node. */
-  images: Images;
+  /** The program that an image stands for, as a file for Node; Naru's own runtimes (RUNTIME_IMAGE) by default. */
+  images?: Images;
   log(level: "info" | "warn" | "error", message: string): void;
   /** First wait before a container is restarted; 1 s by default, a tenth of the kubelet's. */
   backoffMilliseconds?: number;
@@ -61,7 +62,7 @@ const quietCheckMilliseconds = 250;
  * @throws NaruError NoSuchFolder, AlreadyRunning, StateUnreadable
  */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone> {
-  const { schemas, images, log } = options;
+  const { schemas, images = runtimeImages, log } = options;
   const dir = path.resolve(options.dir);
   if (!fs.statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
     throw new NaruError({

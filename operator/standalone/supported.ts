@@ -178,18 +178,14 @@ const pathSegment = /^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$/;
 
 /** Names that become files and folders; a key may also begin with dots, as long as it is no way up. */
 function checkNames(spec: unknown, path: string): void {
-  const list = (holder: unknown, field: string) => {
-    const value = isObject(holder) ? holder[field] : undefined;
-    return Array.isArray(value) ? value.filter(isObject) : [];
-  };
   const check = (name: unknown, where: string) => {
     if (typeof name !== "string" || !pathSegment.test(name))
       throw invalid(`${where}: "${String(name)}" is not a name`);
   };
   for (const field of ["containers", "initContainers", "volumes"]) {
-    for (const item of list(spec, field)) check(item.name, `${path}.${field}.name`);
+    for (const item of listOf(spec, field)) check(item.name, `${path}.${field}.name`);
   }
-  for (const volume of list(spec, "volumes")) {
+  for (const volume of listOf(spec, "volumes")) {
     const claim = isObject(volume.persistentVolumeClaim) ? volume.persistentVolumeClaim.claimName : undefined;
     if (claim !== undefined)
       check(claim, `${path}.volumes[${String(volume.name)}].persistentVolumeClaim.claimName`);
@@ -210,20 +206,25 @@ export function checkSupported(object: KubeObject, images: Images): string[] {
   const support = specs[kind];
   const stored: string[] = [];
   if (support === undefined) return stored;
-  walk(object.spec, support, "spec", stored);
   const pod = isObject(object.spec) && isObject(object.spec.template) ? object.spec.template.spec : undefined;
-  if (!isObject(pod)) return stored;
+  if (isObject(pod)) checkImages(pod, images);
+  walk(object.spec, support, "spec", stored);
   checkNames(pod, "spec.template.spec");
-  for (const field of ["initContainers", "containers"]) {
-    for (const item of Array.isArray(pod[field]) ? pod[field] : []) {
-      if (isObject(item) && images(String(item.image)) === undefined) {
-        throw invalid(
-          `container ${String(item.name)}: image ${String(item.image)} is a container, and standalone runs only Naru's own runtimes as processes; use a Kubernetes cluster for it`,
-        );
-      }
-    }
-  }
   return stored;
+}
+
+function checkImages(pod: Record<string, unknown>, images: Images): void {
+  for (const container of [...listOf(pod, "initContainers"), ...listOf(pod, "containers")]) {
+    if (images(String(container.image)) !== undefined) continue;
+    throw invalid(
+      `container ${String(container.name)}: image ${String(container.image)} is a container, and standalone runs only Naru's own runtimes as processes; use a Kubernetes cluster for it`,
+    );
+  }
+}
+
+function listOf(holder: unknown, field: string): Record<string, unknown>[] {
+  const value = isObject(holder) ? holder[field] : undefined;
+  return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
 /** What of an object standalone stores and does not act on; for `naru describe`. */

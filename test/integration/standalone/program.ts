@@ -1,10 +1,11 @@
 import { appendFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import { Worker } from "node:worker_threads";
 
 /**
  * Stands in for a runtime in the tests of standalone: `serve` answers its version and drains as a runtime does,
  * `exit` ends at once. Environment: VERSION, JOURNAL (a file that gets one line an event), READY_FILE (ready once
- * it is there), CRASH (exits 3 after so many ms), STUBBORN (ignores SIGTERM), EXIT_CODE, WORDS (termination message).
+ * it is there), CRASH (exits 3 after so many ms), STUBBORN (ignores SIGTERM), WORKER (has a thread), EXIT_CODE, WORDS (termination message).
  */
 const { env } = process;
 
@@ -27,6 +28,9 @@ if (process.argv[2] === "exit") {
   die(Number(env.EXIT_CODE ?? 0));
 }
 if (env.CRASH) setTimeout(() => die(3), Number(env.CRASH));
+
+// As the inference runtime has: what is loaded into the process is loaded into it too.
+if (env.WORKER) new Worker("setInterval(() => undefined, 1000)", { eval: true });
 
 let draining = false;
 let healthy = true;

@@ -49,7 +49,7 @@ function isAlive(pid: number): boolean {
 describe("a Deployment", () => {
   test("becomes ready pods behind its Service, with the status that Kubernetes gives", async () => {
     await apply(service("web"));
-    await apply(deployment({ name: "web", replicas: 2, env: { VERSION: "1" } }));
+    await apply(deployment({ name: "web", replicas: 2, env: { VERSION: "1", WORKER: "1" } }));
     await eventually("complete", () => isComplete("web", 2));
     const names = new Set<string>();
     for (let i = 0; i < 4; i++) {

@@ -26,6 +26,15 @@ describe("readDocuments", () => {
     expect(objects[0]).not.toHaveProperty("status");
   });
 
+  test("what an API server adds to metadata is not taken over, and a label that is no text is refused", () => {
+    const head = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n";
+    const { objects } = read(`${head}  uid: x\n  resourceVersion: "7"\n  labels: { a: b }\n`);
+    expect(objects[0]?.metadata).toEqual({ name: "a", namespace: "default", labels: { a: "b" } });
+    expect(messages(`${head}  labels: { a: 1 }\n`)).toEqual([
+      expect.stringMatching(/^5:3 metadata.labels: /),
+    ]);
+  });
+
   test("points at what is wrong in the second document, at the value's key", () => {
     const good = "apiVersion: v1\nkind: Secret\nmetadata: { name: a }\n";
     expect(
