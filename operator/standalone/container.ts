@@ -107,7 +107,6 @@ export class SupervisedContainer {
       if (!this.#host.stopping.aborted) {
         const exit: Promise<Exit> = new Promise((resolve) => {
           child.once("exit", (code, signal) => resolve({ code, signal }));
-          child.once("error", () => resolve({ code: 128, signal: null }));
         });
         this.#child = child;
         this.#exited = exit;

@@ -8,9 +8,12 @@ export class BoundedLog {
   readonly file: string;
   readonly #maxBytes: number;
   #descriptor: number;
+  readonly #onError: (error: unknown) => void;
   #size: number;
+  #failed = false;
 
-  constructor(file: string, maxBytes = defaultMaxBytes) {
+  constructor(file: string, onError: (error: unknown) => void, maxBytes = defaultMaxBytes) {
+    this.#onError = onError;
     fs.mkdirSync(path.dirname(file), { recursive: true });
     this.file = file;
     this.#maxBytes = maxBytes;
@@ -18,15 +21,22 @@ export class BoundedLog {
     this.#size = fs.fstatSync(this.#descriptor).size;
   }
 
+  /** What can't be written, as when the disk is full, is dropped and told once: a log ends nobody. */
   write(chunk: Buffer): void {
-    if (this.#size > 0 && this.#size + chunk.length > this.#maxBytes) {
-      fs.closeSync(this.#descriptor);
-      fs.renameSync(this.file, `${this.file}.1`);
-      this.#descriptor = fs.openSync(this.file, "a", 0o600);
-      this.#size = 0;
+    try {
+      if (this.#size > 0 && this.#size + chunk.length > this.#maxBytes) {
+        fs.closeSync(this.#descriptor);
+        fs.renameSync(this.file, `${this.file}.1`);
+        this.#descriptor = fs.openSync(this.file, "a", 0o600);
+        this.#size = 0;
+      }
+      fs.writeSync(this.#descriptor, chunk);
+      this.#size += chunk.length;
+      this.#failed = false;
+    } catch (error) {
+      if (!this.#failed) this.#onError(error);
+      this.#failed = true;
     }
-    fs.writeSync(this.#descriptor, chunk);
-    this.#size += chunk.length;
   }
 
   close(): void {

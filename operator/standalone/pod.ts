@@ -6,7 +6,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { SupervisedContainer } from "./container.ts";
 import { environmentOf } from "./environment.ts";
 import { BoundedLog, tailOf } from "./logs.ts";
-import type { ProcessRegister } from "./orphans.ts";
+import { killGroup, type ProcessRegister } from "./orphans.ts";
 import type { Container, Pod, PodCondition, PodSpec, PodStatus } from "./pod-types.ts";
 import { isPortFree, type PortPool } from "./ports.ts";
 import { timestamp } from "./store.ts";
@@ -149,6 +149,8 @@ export class RunningPod {
     fs.rmSync(terminationLog, { force: true });
     const mounts = mountsOf(container, this.pod.spec, podDir, claimsDir);
     const env = environmentOf({ container, pod: this.pod, read, mounts, ports, hostsFile, terminationLog });
+    const tell = (error: unknown) => this.#host.event("Warning", "Failed", messageOf(error));
+    const log = new BoundedLog(path.join(logDir, `${container.name}.log`), tell);
     // A group of its own: Ctrl-C in the terminal is for `naru up`, which then ends everything in order.
     const child = spawn(process.execPath, ["--import", guard, script, ...(container.args ?? [])], {
       cwd: podDir,
@@ -156,14 +158,18 @@ export class RunningPod {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
     });
-    const log = new BoundedLog(path.join(logDir, `${container.name}.log`));
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => log.write(chunk));
+    child.on("error", tell);
     child.once("close", () => log.close());
     const { pid } = child;
-    if (pid !== undefined) {
+    if (pid === undefined) throw new Error(`${script} could not be started`);
+    try {
       register.add(pid);
-      child.once("exit", () => register.remove(pid));
+    } catch (error) {
+      killGroup(pid);
+      throw error;
     }
+    child.once("exit", () => register.remove(pid));
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => log.write(chunk));
     return child;
   }
 

@@ -62,7 +62,6 @@ const quietCheckMilliseconds = 250;
  * @throws NaruError NoSuchFolder, AlreadyRunning, StateUnreadable
  */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone> {
-  const { schemas, images = runtimeImages, log } = options;
   const dir = path.resolve(options.dir);
   if (!fs.statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
     throw new NaruError({
@@ -75,11 +74,28 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
   const stateDir = path.resolve(options.stateDir ?? stateDirectory(dir));
   fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   fs.writeFileSync(path.join(stateDir, ".gitignore"), "*\n");
+  const socket = newSocketPath();
+  let claim: { release(): void } | undefined;
+  try {
+    claim = claimInstance(stateDir, socket);
+    return await run(options, dir, stateDir, socket, claim);
+  } catch (error) {
+    claim?.release();
+    fs.rmSync(path.dirname(socket), { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function run(
+  options: StandaloneOptions,
+  dir: string,
+  stateDir: string,
+  socket: string,
+  claim: { release(): void },
+): Promise<Standalone> {
+  const { schemas, images = runtimeImages, log } = options;
   const now = options.now ?? (() => new Date());
   const backoffMilliseconds = options.backoffMilliseconds ?? 1_000;
-  const socket = newSocketPath();
-  const claim = claimOrForget(stateDir, socket);
-
   const register = new ProcessRegister(path.join(stateDir, "processes"));
   for (const pid of register.reap())
     log("warn", `ended process ${pid}, which an earlier naru up left behind`);
@@ -164,13 +180,4 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       return stopping;
     },
   };
-}
-
-function claimOrForget(stateDir: string, socket: string): { release(): void } {
-  try {
-    return claimInstance(stateDir, socket);
-  } catch (error) {
-    fs.rmSync(path.dirname(socket), { recursive: true, force: true });
-    throw error;
-  }
 }
