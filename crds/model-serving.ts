@@ -32,7 +32,12 @@ export const modelServingSpec = withRules(
         "The user's own server (Triton, vLLM, BentoML, anything that speaks HTTP or gRPC), with the same drain, keep-alive, canary, autoscaling and status.",
       ),
     graph: graph.optional(),
-    replicas: z.int().min(0).max(10_000).optional().describe("Pods. Absent, and without autoscaling: 1."),
+    replicas: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .optional()
+      .describe("Pods. Absent, and without autoscaling: 1. `kubectl scale` works where it is set."),
     autoscaling: autoscaling.optional(),
     server: server.optional(),
     ingress: ingress.optional(),

@@ -58,9 +58,13 @@ export const status = z
         step: count.describe("Index of the step, from 0."),
         steps: count.describe("Number of steps."),
         weightPercent: count.describe("Weight that every router applies."),
+        wantedWeightPercent: count
+          .optional()
+          .describe("Weight that the routers are asked for. Absent: they were not told of the canary yet."),
         generation: text(128).optional().describe("Name of the routers' configuration for this step."),
         startedAt: time.optional().describe("When the rollout began."),
         stepStartedAt: time.optional().describe("When every router had applied the step."),
+        waitingSince: time.optional().describe("From when the progress deadline counts."),
         message: text(4096).optional().describe("What is waited for."),
         ...stepNumbers,
       })
@@ -73,6 +77,7 @@ export const status = z
         reason: text(1024).describe("CamelCase reason."),
         message: text(4096).describe("Why."),
         finishedAt: time.describe("When."),
+        attempt: count.optional().describe("Which retry of the revision it was; 0: the first try."),
         step: count.optional().describe("Step at which it ended."),
         requests: count.optional().describe("Requests that the canary had answered in that step."),
       })

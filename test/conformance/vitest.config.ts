@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** Against a real kube-apiserver and etcd, found by `KUBEBUILDER_ASSETS`; skipped, with the reason, without. */
+export default defineConfig({
+  test: {
+    name: "conformance",
+    include: ["test/conformance/**/*.test.ts"],
+    environment: "node",
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    fileParallelism: false,
+  },
+});
