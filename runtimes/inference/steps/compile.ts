@@ -5,7 +5,6 @@ import { decodeImage } from "./decode-image.ts";
 import { loadImageLibrary } from "./images.ts";
 import { jsonToTensors } from "./json-to-tensors.ts";
 import { labelLines, labels } from "./labels.ts";
-import { consumedNames } from "./metadata.ts";
 import { normalize } from "./normalize.ts";
 import { resize } from "./resize.ts";
 import { softmax } from "./softmax.ts";
@@ -17,11 +16,10 @@ import { topK } from "./top-k.ts";
 export interface CompiledSteps {
   readonly steps: readonly Step[];
   /**
-   * The tensors after all steps: those given and those made, less what only steps needed (see consumedNames), of
-   * which `keep` stays. A step whose tensors are all absent is left out: a request may carry what the step would
-   * have made. Rejects with NaruError 400 where tensors don't fit a step.
+   * The tensors after all steps, those that came included. A step whose tensors are all absent is left out: a
+   * request may carry what the step would have made. Rejects with NaruError 400 where tensors don't fit a step.
    */
-  run(tensors: readonly Tensor[], keep: ReadonlySet<string>): Promise<readonly Tensor[]>;
+  run(tensors: readonly Tensor[]): Promise<readonly Tensor[]>;
 }
 
 export interface StepFiles {
@@ -44,14 +42,7 @@ export async function compileSteps(
       if (follows !== undefined) index += 1;
     } else steps.push(await compileStep(step, files));
   }
-  const consumed = consumedNames(steps);
-  return {
-    steps,
-    async run(given, keep) {
-      const tensors = await runSteps(steps, given);
-      return [...tensors.values()].filter(({ name }) => !consumed.has(name) || keep.has(name));
-    },
-  };
+  return { steps, run: (given) => runSteps(steps, given) };
 }
 
 async function compileStep(step: InferenceStep, files: StepFiles): Promise<Step> {
@@ -68,7 +59,7 @@ async function compileStep(step: InferenceStep, files: StepFiles): Promise<Step>
   throw invalidStep("step", "it names no kind of step", "set exactly one of its fields");
 }
 
-async function runSteps(steps: readonly Step[], given: readonly Tensor[]): Promise<Tensors> {
+async function runSteps(steps: readonly Step[], given: readonly Tensor[]): Promise<readonly Tensor[]> {
   const tensors: Tensors = new Map();
   for (const tensor of given) {
     if (tensors.has(tensor.name)) {
@@ -89,5 +80,5 @@ async function runSteps(steps: readonly Step[], given: readonly Tensor[]): Promi
     const made = step.run(tensors);
     for (const tensor of made instanceof Promise ? await made : made) tensors.set(tensor.name, tensor);
   }
-  return tensors;
+  return [...tensors.values()];
 }

@@ -1,10 +1,7 @@
 import type { TensorMetadata } from "../../../lib/v2/types.ts";
 import type { Step } from "./step.ts";
 
-/**
- * What a model with steps takes and gives, for its metadata and for the choice of its outputs. Names only known to
- * steps in the middle are theirs alone.
- */
+/** What a model with steps takes and gives, for its metadata. */
 
 /**
  * What a request may carry in place of the model's inputs: for each input that steps make, what the first of them
@@ -50,9 +47,8 @@ export function answerOutputs(
 }
 
 /**
- * Names of what a step reads and no later step makes again: not needed once the steps are through. Of a request they
- * are taken out before the model is run (unless the model has an input of that name); of an answer they are
- * left out unless they are asked for by name.
+ * Names of what a step reads and no later step makes again: used up. Of a request they are taken out before the
+ * model is run, unless the model has an input of that name.
  */
 export function consumedNames(steps: readonly Step[]): ReadonlySet<string> {
   const consumed = new Set<string>();
