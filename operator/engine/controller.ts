@@ -175,16 +175,15 @@ export class Controller<Observed> {
       },
       (run) => this.#bounded(run),
     );
+    if (result === "conflict") {
+      // Soon: `wait` holds it until the cache shows what it was refused for.
+      this.#queue.retry(key, priority);
+      return "requeue";
+    }
     // Both may be asked for: the queue takes the sooner, so a child that is refused does not hold up a canary's steps.
     if (result === "refused") this.#queue.retry(key, priority);
     else this.#queue.forget(key);
     if (requeueAfter !== undefined) this.#queue.add(key, { priority, after: Math.max(requeueAfter, 1) });
-    if (result === "conflict") {
-      // The event that brings the newer copy will queue it; this is for the case that it has come already.
-      const wait = memory.expectations.wait(this.#cluster);
-      this.#queue.add(key, { priority, after: wait });
-      return "requeue";
-    }
     if (result === "refused") {
       const children = memory.failures.map(({ ref, code }) => `${ref.kind} ${ref.name}: ${code}`);
       this.#log.warn({ controller: this.name, key, children }, "children were refused");

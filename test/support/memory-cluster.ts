@@ -42,6 +42,8 @@ export class MemoryCluster implements Cluster {
   readonly reported: unknown[] = [];
   /** Called before each write is carried out; what it throws is the write's outcome. */
   beforeWrite: (verb: Write, ref: ObjectRef) => void | Promise<void> = () => undefined;
+  /** Called after each write was carried out; what it throws is the outcome that the writer sees (a lost answer). */
+  afterWrite: (verb: Write, ref: ObjectRef) => void | Promise<void> = () => undefined;
   /** Fills in what an API server would default. Changes the object. */
   defaults: (object: KubeObject) => void = () => undefined;
 
@@ -79,7 +81,9 @@ export class MemoryCluster implements Cluster {
 
   async apply(object: KubeObject): Promise<{ object: KubeObject; takenFrom: readonly string[] }> {
     await this.#write("apply", refOf(object));
-    return this.#applyAs("naru-operator", object);
+    const answer = this.#applyAs("naru-operator", object);
+    await this.afterWrite("apply", refOf(object));
+    return answer;
   }
 
   async updateStatus(object: KubeObject): Promise<KubeObject> {
@@ -90,7 +94,9 @@ export class MemoryCluster implements Cluster {
     if (stored.object.metadata.resourceVersion !== object.metadata.resourceVersion) {
       throw new ClusterError("Conflict", `${ref.kind} ${ref.name} has changed`);
     }
-    return this.#store({ ...stored.object, status: structuredClone(object.status) }, stored.holders);
+    const answer = this.#store({ ...stored.object, status: structuredClone(object.status) }, stored.holders);
+    await this.afterWrite("updateStatus", ref);
+    return answer;
   }
 
   async delete(ref: ObjectRef, options: { uid?: string } = {}): Promise<void> {
@@ -99,6 +105,7 @@ export class MemoryCluster implements Cluster {
     if (stored === undefined || (options.uid !== undefined && stored.object.metadata.uid !== options.uid))
       return;
     this.#delete(stored);
+    await this.afterWrite("delete", ref);
   }
 
   event(event: ClusterEvent): void {
