@@ -8,20 +8,18 @@ import type { OpenModel } from "./execution/open-model.ts";
 import type { InferOptions, ModelConfig, ModelMetadata, ModelStatistics, ServedModel } from "./model.ts";
 import { modelConfig, modelMetadata } from "./model-config.ts";
 import { StatisticsRecorder } from "./statistics.ts";
-import { stepInputs, stepOutputs } from "./step-names.ts";
+import type { CompiledSteps } from "./steps/compile.ts";
+import { answerOutputs, consumedNames, requestInputs } from "./steps/metadata.ts";
 import { askedOutputs, fromSession, InputValidator } from "./validate.ts";
-
-export type Tensors = Map<string, Tensor>;
-/** A chain of compiled steps: tensors by name in, the same and what the steps made out. */
-export type StepChain = (tensors: Tensors) => Tensors | Promise<Tensors>;
 
 export interface LoadedModelOptions {
   readonly model: InferenceModel;
   readonly open: OpenModel;
   readonly requestTimeoutMilliseconds: number;
   readonly maxQueuedRequests: number;
-  readonly preprocess?: StepChain;
-  readonly postprocess?: StepChain;
+  /** Absent where there are no steps: a request must not pay for what it does not use. */
+  readonly preprocess?: CompiledSteps;
+  readonly postprocess?: CompiledSteps;
   /** One label an index, for the classification extension. */
   readonly labels?: readonly string[];
 }
@@ -40,11 +38,13 @@ export class LoadedModel implements ServedModel {
   readonly #config: ModelConfig;
   readonly #inline: Batcher | undefined;
   readonly #workers: Batcher;
+  readonly #modelInputs: ReadonlySet<string>;
   readonly #modelOutputs: readonly string[];
-  readonly #modelOutputSet: ReadonlySet<string>;
+  /** The model's outputs and what steps make, in the metadata's order. */
+  readonly #outputs: ReadonlySet<string>;
   readonly #outputNames: string;
-  readonly #stepInputs: ReadonlySet<string>;
-  readonly #stepOutputs: ReadonlySet<string>;
+  /** What preprocessing used up. */
+  readonly #consumed: ReadonlySet<string>;
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
 
@@ -53,15 +53,21 @@ export class LoadedModel implements ServedModel {
     this.#options = options;
     this.name = model.name;
     this.version = model.version;
-    this.metadata = modelMetadata(model, open.metadata);
+    const own = modelMetadata(model, open.metadata);
+    const before = options.preprocess?.steps ?? [];
+    this.metadata = {
+      ...own,
+      inputs: requestInputs(before, own.inputs),
+      outputs: answerOutputs(options.postprocess?.steps ?? [], own.outputs),
+    };
     const { maxSize, estimate } = open.placement;
     this.#config = modelConfig(model, this.metadata, maxSize > 1 ? maxSize : 0);
     this.#validator = new InputValidator(open.metadata);
-    this.#modelOutputs = this.metadata.outputs.map(({ name }) => name);
-    this.#modelOutputSet = new Set(this.#modelOutputs);
-    this.#stepInputs = stepInputs(model.preprocess);
-    this.#stepOutputs = stepOutputs(model.postprocess);
-    this.#outputNames = [...new Set([...this.#modelOutputs, ...this.#stepOutputs])].join(", ");
+    this.#modelInputs = new Set(own.inputs.map(({ name }) => name));
+    this.#modelOutputs = own.outputs.map(({ name }) => name);
+    this.#outputs = new Set(this.metadata.outputs.map(({ name }) => name));
+    this.#outputNames = [...this.#outputs].join(", ");
+    this.#consumed = consumedNames(before);
     const shared = {
       maxSize,
       maxDelayMilliseconds: maxSize > 1 ? model.batching.maxDelayMicroseconds / 1000 : 0,
@@ -126,10 +132,9 @@ export class LoadedModel implements ServedModel {
     arrived: number,
   ): Promise<InferResponse> {
     const { preprocess, postprocess } = this.#options;
-    const known = (name: string): boolean => this.#modelOutputSet.has(name) || this.#stepOutputs.has(name);
-    const asked = askedOutputs(request, known, this.#outputNames);
-    const raw = preprocess !== undefined && request.inputs.some(({ name }) => this.#stepInputs.has(name));
-    const tensors = raw ? await this.#preprocess(preprocess, request.inputs) : request.inputs;
+    const asked = askedOutputs(request, this.#outputs, this.#outputNames);
+    const tensors =
+      preprocess === undefined ? request.inputs : await this.#preprocess(preprocess, request.inputs);
     const { inputs, rows, shapeKey } = this.#validator.validate(tensors);
     // Steps may need any output of the model; without them only what is asked for is computed.
     const needed = asked.length === 0 || postprocess !== undefined ? this.#modelOutputs : asked;
@@ -156,19 +161,20 @@ export class LoadedModel implements ServedModel {
     };
   }
 
-  async #preprocess(chain: StepChain, inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
-    const made = await chain(new Map(inputs.map((tensor) => [tensor.name, tensor])));
-    return this.metadata.inputs.flatMap(({ name }) => made.get(name) ?? []);
+  /** A request may carry the model's own inputs all the same: steps that find nothing of theirs do nothing. */
+  async #preprocess(steps: CompiledSteps, inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
+    const tensors = await steps.run(inputs);
+    return tensors.filter(({ name }) => this.#modelInputs.has(name) || !this.#consumed.has(name));
   }
 
   async #postprocess(
-    chain: StepChain,
+    steps: CompiledSteps,
     outputs: readonly Tensor[],
     asked: readonly string[],
   ): Promise<readonly Tensor[]> {
-    const made = await chain(new Map(outputs.map((tensor) => [tensor.name, tensor])));
-    const names = asked.length === 0 ? [...this.#modelOutputs, ...this.#stepOutputs] : asked;
-    return [...new Set(names)].flatMap((name) => made.get(name) ?? []);
+    const made = new Map((await steps.run(outputs)).map((tensor) => [tensor.name, tensor]));
+    const names = asked.length === 0 ? [...this.#outputs] : asked;
+    return names.flatMap((name) => made.get(name) ?? []);
   }
 
   #classified(request: InferRequest, outputs: readonly Tensor[]): readonly Tensor[] {

@@ -5,8 +5,9 @@ import { messageOf, NaruError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/telemetry/logger.ts";
 import { invalid, quote } from "../../lib/v2/invalid.ts";
 import { openModel } from "./execution/open-model.ts";
-import { LoadedModel, notReady, type StepChain } from "./loaded-model.ts";
+import { LoadedModel, notReady } from "./loaded-model.ts";
 import type { ModelRepository, ModelStatistics, RepositoryEntry, ServedModel } from "./model.ts";
+import type { CompiledSteps } from "./steps/compile.ts";
 
 interface Entry {
   readonly model: InferenceModel;
@@ -188,16 +189,37 @@ export class Repository implements ModelRepository {
     }
   }
 
-  async #steps(model: InferenceModel): Promise<{ preprocess?: StepChain; postprocess?: StepChain }> {
-    if (model.preprocess.length === 0 && model.postprocess.length === 0) return {};
-    throw new NaruError({ code: "InvalidConfig", message: "steps are not there yet", remedy: "remove them" });
+  /** The steps' room is loaded only for a model that has some. */
+  async #steps(model: InferenceModel): Promise<{ preprocess?: CompiledSteps; postprocess?: CompiledSteps }> {
+    const { preprocess, postprocess } = model;
+    if (preprocess.length === 0 && postprocess.length === 0) return {};
+    const { compileSteps } = await import("./steps/compile.ts");
+    const files = { readText: (name: string) => this.#readText(model, name) };
+    return {
+      ...(preprocess.length === 0 ? {} : { preprocess: await compileSteps(preprocess, files) }),
+      ...(postprocess.length === 0 ? {} : { postprocess: await compileSteps(postprocess, files) }),
+    };
   }
 
   /** `files.labels`: one label a line, for the classification extension. */
   async #labels(model: InferenceModel): Promise<{ labels?: readonly string[] }> {
-    const path = model.files.labels;
-    if (path === undefined) return {};
-    const text = await readFile(join(this.#directory, path), "utf8");
+    if (model.files.labels === undefined) return {};
+    const text = await this.#readText(model, "labels");
     return { labels: text.replace(/\r?\n$/, "").split(/\r?\n/) };
+  }
+
+  async #readText(model: InferenceModel, name: string): Promise<string> {
+    const path = Object.hasOwn(model.files, name) ? model.files[name] : undefined;
+    try {
+      if (path === undefined) throw new Error("it is not among the model's files");
+      return await readFile(join(this.#directory, path), "utf8");
+    } catch (thrown) {
+      throw new NaruError({
+        code: "MissingFile",
+        message: `the file ${JSON.stringify(name)} of model ${model.name} cannot be read: ${messageOf(thrown)}`,
+        remedy: "Name it in spec.model.files, with its digest.",
+        cause: thrown,
+      });
+    }
   }
 }

@@ -143,15 +143,15 @@ export function fromSession(name: string, tensor: SessionTensor): Tensor {
   return { name, datatype, shape, data: data.map((text: string) => Buffer.from(text)) };
 }
 
-/** The names that the request asks for, each once. `known` answers whether there is such an output. */
+/** The names that the request asks for, each once and among `known`; `all` names those, for the error. */
 export function askedOutputs(
   request: InferRequest,
-  known: (name: string) => boolean,
+  known: ReadonlySet<string>,
   all: string,
 ): readonly string[] {
   const names = request.outputs.map(({ name }) => name);
   for (const [index, name] of names.entries()) {
-    if (!known(name)) {
+    if (!known.has(name)) {
       throw invalid(
         "UnknownOutput",
         `${quote(name)} is not an output of the model`,

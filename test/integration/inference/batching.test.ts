@@ -9,7 +9,10 @@ let served: TestServer;
 beforeAll(async () => {
   served = await serveModels(
     {
-      first: { bytes: identityModel("FP32"), settings: { batching: { maxSize: 8, maxDelayMicroseconds: 20_000 } } },
+      first: {
+        bytes: identityModel("FP32"),
+        settings: { batching: { maxSize: 8, maxDelayMicroseconds: 20_000 } },
+      },
       second: { bytes: identityModel("FP32"), settings: { batching: { maxSize: 8 } } },
       lengths: { bytes: identityModel("FP32", ["N", "length"]) },
       text: { bytes: identityModel("BYTES") },
