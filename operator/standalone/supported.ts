@@ -7,108 +7,78 @@ import { isObject } from "./fields.ts";
  * list is refused by name, so that nothing is silently left out of what a resource asks for.
  */
 
-/** "run": acted on. "stored": kept and shown as not applied. A table: look inside (a list: into each item). */
-type Support = "run" | "stored" | { readonly [field: string]: Support };
+/**
+ * "run": acted on, or nothing to do on a laptop. "stored": kept and shown as not applied. A table: look inside
+ * (a list: into each item).
+ */
+type Support = "run" | "stored" | Table;
+interface Table {
+  readonly [field: string]: Support;
+}
 
-const httpGet: Support = { path: "run", port: "run", scheme: "run", host: "stored", httpHeaders: "run" };
-const probe: Support = {
-  httpGet,
-  tcpSocket: { port: "run" },
-  grpc: { port: "run", service: "run" },
-  initialDelaySeconds: "run",
-  periodSeconds: "run",
-  timeoutSeconds: "run",
-  successThreshold: "run",
-  failureThreshold: "run",
+function fields(support: Support, names: string): Table {
+  return Object.fromEntries(names.split(" ").map((name) => [name, support]));
+}
+
+const probe: Table = {
+  httpGet: { ...fields("run", "path port scheme httpHeaders"), host: "stored" },
+  tcpSocket: fields("run", "port"),
+  grpc: fields("run", "port service"),
+  ...fields("run", "initialDelaySeconds periodSeconds timeoutSeconds successThreshold failureThreshold"),
   terminationGracePeriodSeconds: "run",
 };
-const keyRef: Support = { name: "run", key: "run", optional: "run" };
-const configItems: Support = { items: { key: "run", path: "run", mode: "stored" }, optional: "run" };
-const container: Support = {
-  name: "run",
-  image: "run",
-  args: "run",
-  env: {
-    name: "run",
-    value: "run",
-    valueFrom: {
-      fieldRef: { apiVersion: "run", fieldPath: "run" },
-      secretKeyRef: keyRef,
-      configMapKeyRef: keyRef,
-    },
-  },
-  ports: { name: "run", containerPort: "run", protocol: "run" },
-  volumeMounts: { name: "run", mountPath: "run", subPath: "run", readOnly: "stored" },
-  startupProbe: probe,
-  readinessProbe: probe,
-  livenessProbe: probe,
-  lifecycle: { preStop: { sleep: { seconds: "run" } } },
-  terminationMessagePath: "stored",
-  terminationMessagePolicy: "run",
-  imagePullPolicy: "stored",
-  resources: "stored",
-  securityContext: "stored",
+const valueFrom: Table = {
+  fieldRef: fields("run", "apiVersion fieldPath"),
+  ...fields(fields("run", "name key optional"), "secretKeyRef configMapKeyRef"),
 };
-const podSpec: Support = {
-  containers: container,
-  initContainers: container,
+const container: Table = {
+  ...fields("run", "name image args terminationMessagePath terminationMessagePolicy imagePullPolicy"),
+  env: { ...fields("run", "name value"), valueFrom },
+  ports: fields("run", "name containerPort protocol"),
+  volumeMounts: { ...fields("run", "name mountPath subPath"), readOnly: "stored" },
+  ...fields(probe, "startupProbe readinessProbe livenessProbe"),
+  lifecycle: { preStop: { sleep: fields("run", "seconds") } },
+  ...fields("stored", "resources securityContext"),
+};
+const source: Table = {
+  items: { ...fields("run", "key path"), mode: "stored" },
+  ...fields("run", "name secretName optional defaultMode"),
+};
+const podSpec: Table = {
+  ...fields(container, "containers initContainers"),
   volumes: {
     name: "run",
-    emptyDir: { sizeLimit: "stored", medium: "stored" },
-    configMap: { name: "run", defaultMode: "stored", ...configItems },
-    secret: { secretName: "run", defaultMode: "stored", ...configItems },
-    projected: {
-      defaultMode: "stored",
-      sources: { configMap: { name: "run", ...configItems }, secret: { name: "run", ...configItems } },
-    },
+    emptyDir: fields("stored", "sizeLimit medium"),
+    ...fields(source, "configMap secret"),
+    projected: { defaultMode: "run", sources: fields(source, "configMap secret") },
     persistentVolumeClaim: { claimName: "run", readOnly: "stored" },
   },
-  restartPolicy: "run",
-  terminationGracePeriodSeconds: "run",
-  activeDeadlineSeconds: "stored",
-  affinity: "stored",
-  automountServiceAccountToken: "stored",
-  enableServiceLinks: "stored",
-  imagePullSecrets: "stored",
-  nodeSelector: "stored",
-  priorityClassName: "stored",
-  runtimeClassName: "stored",
-  schedulerName: "stored",
-  securityContext: "stored",
-  serviceAccountName: "stored",
-  tolerations: "stored",
-  topologySpreadConstraints: "stored",
+  ...fields("run", "restartPolicy terminationGracePeriodSeconds"),
+  ...fields("run", "automountServiceAccountToken enableServiceLinks imagePullSecrets"),
+  ...fields("stored", "activeDeadlineSeconds affinity nodeSelector priorityClassName runtimeClassName"),
+  ...fields(
+    "stored",
+    "schedulerName securityContext serviceAccountName tolerations topologySpreadConstraints",
+  ),
 };
-const template: Support = { metadata: "run", spec: podSpec };
+const template: Table = { metadata: "run", spec: podSpec };
 
-const specs: Readonly<Record<string, Support>> = {
+const specs: Readonly<Record<string, Table>> = {
   "apps/v1/Deployment": {
-    replicas: "run",
-    selector: { matchLabels: "run" },
     template,
-    strategy: { type: "run", rollingUpdate: { maxSurge: "run", maxUnavailable: "run" } },
-    minReadySeconds: "run",
-    progressDeadlineSeconds: "run",
-    revisionHistoryLimit: "stored",
+    ...fields("run", "replicas minReadySeconds progressDeadlineSeconds revisionHistoryLimit"),
+    selector: fields("run", "matchLabels"),
+    strategy: { type: "run", rollingUpdate: fields("run", "maxSurge maxUnavailable") },
   },
   "batch/v1/Job": {
     template,
-    backoffLimit: "run",
-    completions: "run",
-    parallelism: "run",
-    activeDeadlineSeconds: "run",
-    ttlSecondsAfterFinished: "stored",
+    ...fields("run", "backoffLimit activeDeadlineSeconds"),
+    ...fields("stored", "completions parallelism ttlSecondsAfterFinished"),
   },
   "v1/Service": {
-    selector: "run",
-    ports: { name: "run", port: "run", targetPort: "run", protocol: "run", appProtocol: "stored" },
-    clusterIP: "run",
-    type: "run",
-    publishNotReadyAddresses: "run",
-    internalTrafficPolicy: "stored",
-    sessionAffinity: "stored",
-    trafficDistribution: "stored",
-    ipFamilyPolicy: "stored",
+    ports: fields("run", "name port targetPort protocol appProtocol"),
+    ...fields("run", "selector clusterIP type publishNotReadyAddresses"),
+    ...fields("stored", "internalTrafficPolicy sessionAffinity trafficDistribution ipFamilyPolicy"),
   },
 };
 
