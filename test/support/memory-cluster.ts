@@ -47,6 +47,16 @@ export class MemoryCluster implements Cluster {
   /** Fills in what an API server would default. Changes the object. */
   defaults: (object: KubeObject) => void = () => undefined;
 
+  /** Whether children of deleted owners go; what was left while false goes once it is true again. */
+  get collecting(): boolean {
+    return this.#collecting;
+  }
+  set collecting(collecting: boolean) {
+    this.#collecting = collecting;
+    if (collecting) for (const { object } of this.#stored.values()) this.#collect(object);
+  }
+  #collecting = true;
+
   readonly #stored = new Map<string, Stored>();
   readonly #cache = new Map<string, Map<string, KubeObject>>();
   readonly #watchers = new Set<Watcher>();
@@ -236,7 +246,8 @@ export class MemoryCluster implements Cluster {
     if (owners.length === 0) return;
     setImmediate(() => {
       const stored = this.#stored.get(refKey(refOf(object)));
-      if (stored === undefined || stored.object.metadata.uid !== object.metadata.uid) return;
+      if (!this.#collecting || stored === undefined) return;
+      if (stored.object.metadata.uid !== object.metadata.uid) return;
       if (!owners.some((owner) => this.#uids.has(owner.uid))) this.#delete(stored);
     });
   }

@@ -203,6 +203,24 @@ describe("what a decision may be made on", () => {
     await engine.controller.stop();
   });
 
+  test("a child that is deleted before the cache ever showed it is not waited for", async () => {
+    const cluster = memoryCluster();
+    const engine = await startWidgets({ cluster });
+    await cluster.applyAs("kubectl", widget("w"));
+    cluster.beforeWrite = (verb) => {
+      if (verb === "apply") cluster.hold();
+    };
+    await settled();
+    cluster.beforeWrite = () => undefined;
+    const first = cluster.stored(configMapRef("w-a"))?.metadata.uid;
+    cluster.remove(configMapRef("w-a"));
+    cluster.release();
+    await settled();
+    expect(cluster.stored(configMapRef("w-a"))?.metadata.uid).not.toBe(first);
+    expect(cluster.stored(configMapRef("w-a"))).toBeDefined();
+    await engine.controller.stop();
+  });
+
   test("on an old cache after all, if the change never comes", async () => {
     const cluster = memoryCluster();
     let decided = 0;
@@ -378,6 +396,68 @@ describe("what is somebody else's", () => {
       metadata: { ownerReferences: [{ uid: anew.metadata.uid }] },
     });
     expect(cluster.events).toEqual([]);
+    await engine.controller.stop();
+  });
+
+  test("a child of an earlier resource of that name is not touched, however long the collector takes", async () => {
+    const cluster = memoryCluster();
+    const earlier = await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster });
+    cluster.collecting = false;
+    cluster.remove(widgetRef("w"));
+    await settled();
+    await cluster.applyAs("kubectl", widget("w", { children: [], value: "2" }));
+    await cluster.applyAs("kubectl", widget("w", { children: ["a"], value: "2" }));
+    cluster.requests.length = 0;
+    await engine.advance(1000);
+    expect(cluster.stored(configMapRef("w-a"))?.metadata.ownerReferences).toEqual([
+      ownerReferenceTo(earlier),
+    ]);
+    expect(writesOf(cluster).filter((write) => !write.startsWith("updateStatus"))).toEqual([]);
+    cluster.collecting = true;
+    await engine.advance(10_000);
+    expect(cluster.stored(configMapRef("w-a"))?.data).toEqual({ value: "2" });
+    expect(cluster.events).toEqual([]);
+    await engine.controller.stop();
+  });
+
+  test("a child that another resource has taken over is not pruned", async () => {
+    const cluster = memoryCluster();
+    const other = await cluster.applyAs("kubectl", widget("other", { children: [] }));
+    await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster });
+    const metadata = { name: "w-a", namespace: "default", ownerReferences: [ownerReferenceTo(other)] };
+    // Its owner reference is changed while the widget stops wanting it.
+    await cluster.applyAs("kubectl", widget("w", { children: [] }));
+    await cluster.applyAs("naru-operator", { ...configMapOf(other, "x"), metadata });
+    cluster.requests.length = 0;
+    await settled();
+    // Its new owner does not want it either, and is the one that deletes it: once.
+    expect(writesOf(cluster).filter((write) => write.startsWith("delete"))).toEqual(["delete ConfigMap w-a"]);
+    await engine.controller.stop();
+  });
+
+  test("what was refused for an earlier resource of that name is not told of the new one", async () => {
+    const cluster = memoryCluster();
+    const told = new Map<string | undefined, number[]>();
+    const kind = widgetKind({
+      decide: (resource, _observed, _now, failures = []) => {
+        const { uid } = resource.metadata;
+        told.set(uid, [...(told.get(uid) ?? []), failures.length]);
+        return decideWidget(resource);
+      },
+    });
+    cluster.beforeWrite = (_verb, ref) => {
+      if (ref.name === "w-a") throw new ClusterError("Forbidden", "quota");
+    };
+    const engine = await startWidgets({ cluster, kind });
+    const earlier = await cluster.applyAs("kubectl", widget("w"));
+    await engine.advance(100);
+    cluster.remove(widgetRef("w"));
+    const anew = await cluster.applyAs("kubectl", widget("w"));
+    await engine.advance(100);
+    expect(told.get(earlier.metadata.uid)?.at(-1)).toBe(1);
+    expect(told.get(anew.metadata.uid)?.[0]).toBe(0);
     await engine.controller.stop();
   });
 
