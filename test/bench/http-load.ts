@@ -77,7 +77,11 @@ class Client {
     this.#load = load;
     this.#done = done;
     this.#socket = socket;
-    const head = Object.entries({ ...load.headers, host: `127.0.0.1:${load.port}`, "content-length": load.body.length })
+    const head = Object.entries({
+      ...load.headers,
+      host: `127.0.0.1:${load.port}`,
+      "content-length": load.body.length,
+    })
       .map(([name, value]) => `${name}: ${value}\r\n`)
       .join("");
     this.#request = Buffer.concat([Buffer.from(`POST ${load.path} HTTP/1.1\r\n${head}\r\n`), load.body]);
@@ -107,7 +111,8 @@ class Client {
   /** A server may end a connection (its age, say): the client goes on with another, as a real one would. */
   #reconnect(): void {
     if (this.#stopped) return;
-    if (this.#missing !== undefined || this.#rest.length > 0) this.#done(performance.now() - this.#began, false);
+    if (this.#missing !== undefined || this.#rest.length > 0)
+      this.#done(performance.now() - this.#began, false);
     this.#missing = undefined;
     this.#rest = Buffer.alloc(0);
     dial(this.#load.port).then(

@@ -53,6 +53,7 @@ function statFields(pid: number): string[] | undefined {
 
 /** A process may end between being listed and being read. */
 function ignoreGone(error: unknown): void {
-  if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return;
+  if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
+    return;
   throw error;
 }

@@ -28,7 +28,11 @@ export async function workloads(): Promise<readonly Workload[]> {
 
 function gemm(name: string, sizes: readonly number[]): Workload {
   const width = sizes[0] ?? 1;
-  return { name, model: gemmModel(sizes), input: { name: "input", shape: [1, width], data: noise(width, 1, 1) } };
+  return {
+    name,
+    model: gemmModel(sizes),
+    input: { name: "input", shape: [1, width], data: noise(width, 1, 1) },
+  };
 }
 
 export function v2Request({ input }: Workload): InferRequest {
@@ -52,7 +56,10 @@ export function jsonBody(workload: Workload): HttpBody {
 
 /** The binary tensor extension, with the answer asked for as binary too. */
 export function binaryBody(workload: Workload): HttpBody {
-  const encoded = encodeInferRequest({ ...v2Request(workload), parameters: { binary_data_output: true } }, { binary: true });
+  const encoded = encodeInferRequest(
+    { ...v2Request(workload), parameters: { binary_data_output: true } },
+    { binary: true },
+  );
   return {
     body: Buffer.from(encoded.body),
     headers: {
@@ -66,7 +73,10 @@ export function binaryBody(workload: Workload): HttpBody {
 export function nestedBody({ input }: Workload): HttpBody {
   let nested: unknown = Array.from(input.data);
   for (const size of input.shape.slice(1).reverse()) nested = chunk(nested as unknown[], size);
-  return { body: Buffer.from(JSON.stringify({ x: nested })), headers: { "content-type": "application/json" } };
+  return {
+    body: Buffer.from(JSON.stringify({ x: nested })),
+    headers: { "content-type": "application/json" },
+  };
 }
 
 function chunk(list: readonly unknown[], size: number): unknown[] {
