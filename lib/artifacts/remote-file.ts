@@ -136,7 +136,9 @@ async function failureOf(answer: HttpResponse, onExpired: (() => void) | undefin
     onExpired();
     return sourceUnavailable(url, `credentials expired (${reason})`);
   }
-  if (status === 401 || status === 403) return sourceForbidden(url, status, reason);
+  // Not every store answers these with 403, as S3 does.
+  const denied = /^(AccessDenied|InvalidAccessKeyId|InvalidToken|SignatureDoesNotMatch)$/.test(reason);
+  if (status === 401 || status === 403 || denied) return sourceForbidden(url, status, reason);
   if (status === 404 || status === 410) return sourceNotFound(url, reason);
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
     return sourceUnavailable(url, `answered ${status}${reason && ` (${reason})`}`);
