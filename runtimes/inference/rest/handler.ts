@@ -142,14 +142,17 @@ class Rest {
   ): Promise<void> {
     const { repository, server, isReady } = this.#options;
     const json = (value: unknown): void => this.#send(request, response, 200, [], JSON.stringify(value));
-    const health = (well: boolean): void => this.#send(request, response, well ? 200 : 503, [], "");
+    const health = (well: boolean, body: object): void =>
+      this.#send(request, response, well ? 200 : 503, [], JSON.stringify(body));
     switch (route.kind) {
       case "live":
         this.#allow(request, "GET", "HEAD");
-        return health(true);
-      case "ready":
+        return health(true, { live: true });
+      case "ready": {
         this.#allow(request, "GET", "HEAD");
-        return health(isReady() && repository.ready);
+        const ready = isReady() && repository.ready;
+        return health(ready, { ready });
+      }
       case "serverMetadata":
         this.#allow(request, "GET");
         return json(server);
@@ -165,9 +168,11 @@ class Rest {
         await readBody(request, this.#options.config.maxRequestBytes);
         await repository[route.kind](route.model);
         return json({});
-      case "modelReady":
+      case "modelReady": {
         this.#allow(request, "GET", "HEAD");
-        return health(this.#modelReady(route.model, route.version));
+        const ready = this.#modelReady(route.model, route.version);
+        return health(ready, { name: route.model, ready });
+      }
       case "modelMetadata":
         this.#allow(request, "GET");
         return json(repository.get(route.model, route.version).metadata);
