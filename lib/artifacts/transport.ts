@@ -155,6 +155,8 @@ export class Transport {
         dispatcher: this.#dispatcher,
         headers: { "user-agent": "naru", "accept-encoding": "identity", ...headers },
       });
+      // Who reads a body hears of its failure by the read; who drops one wants to hear no more of it.
+      answer.body.on("error", () => undefined);
       return {
         url,
         status: answer.statusCode,
