@@ -1,3 +1,4 @@
+import { NaruError } from "../errors.ts";
 import { invalid, quote } from "../v2/invalid.ts";
 import type { InferRequest, RequestedOutput } from "../v2/types.ts";
 import { noParameters, readParameter, writeParameters } from "./parameters.ts";
@@ -64,6 +65,22 @@ export function decodeModelInferRequest(bytes: Buffer): ModelInferRequest {
     modelVersion,
     request: id === "" ? { inputs, outputs, parameters } : { id, inputs, outputs, parameters },
   };
+}
+
+/** The id of a request that may be broken: for the error that answers it. Empty where none can be read. */
+export function idOfModelInferRequest(bytes: Buffer): string {
+  const reader = new ProtobufReader(bytes);
+  let id = "";
+  try {
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === tagOf(3, WireType.lengthDelimited)) id = reader.string();
+      else reader.skip(tag);
+    }
+  } catch (error) {
+    if (!(error instanceof NaruError)) throw error;
+  }
+  return id;
 }
 
 /** `reserved` bytes are left free in front, for a gRPC frame's header. */

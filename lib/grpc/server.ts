@@ -4,12 +4,14 @@ import {
   type Http2Server,
   type Http2Session,
   type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
 import { NaruError } from "../errors.ts";
 import { CallSignal } from "./call-signal.ts";
 import { acceptedEncodings, type Decompress, decompressorFor } from "./compression.ts";
 import { type Frame, FrameReader } from "./frame.ts";
+import { IncompleteRequests } from "./incomplete-requests.ts";
 import { invalidMessage } from "./protobuf.ts";
 import { encodeGrpcMessage, type GrpcOutcome, GrpcStatus, outcomeOf } from "./status.ts";
 
@@ -49,6 +51,8 @@ export interface GrpcServerOptions {
   readonly maxMessageBytes: number;
   /** A unary request must wholly be there within this time: what a client that dribbles bytes can hold is bounded. */
   readonly requestTimeoutMilliseconds: number;
+  /** Sent in front of every answer. */
+  readonly metadata?: Readonly<Record<string, string>>;
   /** Told of faults of ours (INTERNAL), never of a client's. */
   readonly onFault: (path: string, error: unknown) => void;
 }
@@ -83,14 +87,24 @@ export interface GrpcHandler {
 
 /** What `createGrpcServer` does with a stream, for a server that answers only some of its streams so. */
 export function grpcHandler(options: GrpcServerOptions): GrpcHandler {
-  const incomplete = new IncompleteRequests(options.requestTimeoutMilliseconds);
+  const serving: Serving = {
+    ...options,
+    headers: { ...okHeaders, ...options.metadata },
+    incomplete: new IncompleteRequests(options.requestTimeoutMilliseconds),
+  };
   return {
     handle(stream, headers) {
       stream.on("error", ignoreBrokenStream);
-      serve(stream, headers, options, incomplete);
+      serve(stream, headers, serving);
     },
-    stop: () => incomplete.stop(),
+    stop: () => serving.incomplete.stop(),
   };
+}
+
+interface Serving extends GrpcServerOptions {
+  /** Of every answer. */
+  readonly headers: OutgoingHttpHeaders;
+  readonly incomplete: IncompleteRequests;
 }
 
 /** A stream that breaks is a client that left: `close` follows and says so to the call. */
@@ -98,12 +112,7 @@ function ignoreBrokenStream(): void {
   return;
 }
 
-function serve(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  options: GrpcServerOptions,
-  incomplete: IncompleteRequests,
-): void {
+function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, serving: Serving): void {
   const contentType = headers["content-type"];
   if (
     headers[":method"] !== "POST" ||
@@ -116,20 +125,20 @@ function serve(
     return;
   }
   const path = headers[":path"] ?? "";
-  const method = options.methods.get(path);
+  const method = serving.methods.get(path);
   const signal = new CallSignal();
   let decompress: Decompress | undefined;
   try {
     decompress = decompressorFor(headers["grpc-encoding"] as string | undefined);
     if (method === undefined) throw unknownMethod();
   } catch (error) {
-    endWith(stream, outcomeOf(error));
+    endWith(stream, outcomeOf(error), serving.headers);
     return;
   }
   const call: GrpcCall = { path, headers, signal };
   stream.on("close", () => signal.abort());
-  if ("unary" in method) serveUnary(stream, call, method.unary, decompress, options, incomplete);
-  else serveStream(stream, call, method.stream, decompress, options);
+  if ("unary" in method) serveUnary(stream, call, method.unary, decompress, serving);
+  else serveStream(stream, call, method.stream, decompress, serving);
 }
 
 function unknownMethod(): NaruError {
@@ -146,10 +155,9 @@ function serveUnary(
   call: GrpcCall,
   method: UnaryMethod,
   decompress: Decompress | undefined,
-  options: GrpcServerOptions,
-  incomplete: IncompleteRequests,
+  { headers, incomplete, maxMessageBytes, onFault }: Serving,
 ): void {
-  const reader = new FrameReader(options.maxMessageBytes);
+  const reader = new FrameReader(maxMessageBytes);
   let frame: Frame | undefined;
   let over = false;
   const fail = (error: unknown) => {
@@ -157,13 +165,13 @@ function serveUnary(
     over = true;
     incomplete.delete(stream);
     const outcome = outcomeOf(error);
-    if (outcome.code === GrpcStatus.INTERNAL) options.onFault(call.path, error);
-    endWith(stream, outcome);
+    if (outcome.code === GrpcStatus.INTERNAL) onFault(call.path, error);
+    endWith(stream, outcome, headers);
   };
   const succeed = (answer: Buffer) => {
     if (over || stream.destroyed) return;
     over = true;
-    stream.respond(okHeaders, { waitForTrailers: true });
+    stream.respond(headers, { waitForTrailers: true });
     stream.end(answer);
   };
   incomplete.add(stream, fail);
@@ -190,7 +198,7 @@ function serveUnary(
     const whole = frame;
     try {
       const answer = whole.compressed
-        ? expand(whole, decompress, options.maxMessageBytes).then((message) => method(message, call))
+        ? expand(whole, decompress, maxMessageBytes).then((message) => method(message, call))
         : method(whole.message, call);
       if (answer instanceof Promise) answer.then(succeed, fail);
       else succeed(answer);
@@ -205,27 +213,26 @@ function serveStream(
   call: GrpcCall,
   method: StreamMethod,
   decompress: Decompress | undefined,
-  options: GrpcServerOptions,
+  { headers, maxMessageBytes, onFault }: Serving,
 ): void {
   let outcome: GrpcOutcome = { code: GrpcStatus.OK, message: "" };
   stream.on("wantTrailers", () => {
     stream.sendTrailers(outcome.code === GrpcStatus.OK ? okTrailers : trailersOf(outcome));
+    // What the client may still send is not wanted any more; a reset on the heels of trailers would overtake them.
+    if (!stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
   });
-  stream.respond(okHeaders, { waitForTrailers: true });
+  stream.respond(headers, { waitForTrailers: true });
   const end = () => {
     if (stream.destroyed) return;
     stream.end();
-    // What the client may still send is not wanted any more.
-    stream.close(constants.NGHTTP2_NO_ERROR);
   };
-  method(messagesOf(stream, decompress, options.maxMessageBytes), writerTo(stream), call).then(
-    end,
-    (error) => {
-      outcome = outcomeOf(error);
-      if (outcome.code === GrpcStatus.INTERNAL) options.onFault(call.path, error);
-      end();
-    },
-  );
+  method(messagesOf(stream, decompress, maxMessageBytes), writerTo(stream), call).then(end, (error) => {
+    // The client left: what the method made of that is nobody's fault.
+    if (stream.destroyed) return;
+    outcome = outcomeOf(error);
+    if (outcome.code === GrpcStatus.INTERNAL) onFault(call.path, error);
+    end();
+  });
 }
 
 async function* messagesOf(
@@ -276,54 +283,8 @@ function trailersOf(outcome: GrpcOutcome): Record<string, string> {
 }
 
 /** An error before any answer: status in the headers, no body (gRPC's Trailers-Only). */
-function endWith(stream: ServerHttp2Stream, outcome: GrpcOutcome): void {
+function endWith(stream: ServerHttp2Stream, outcome: GrpcOutcome, headers: OutgoingHttpHeaders): void {
   if (stream.destroyed) return;
-  stream.respond({ ...okHeaders, ...trailersOf(outcome) }, { endStream: true });
+  stream.respond({ ...headers, ...trailersOf(outcome) }, { endStream: true });
   stream.close(constants.NGHTTP2_NO_ERROR);
-}
-
-/** Unary requests that are not wholly there, oldest first; one timer watches over all of them. */
-class IncompleteRequests {
-  readonly #since = new Map<ServerHttp2Stream, { at: number; fail: (error: unknown) => void }>();
-  readonly #limit: number;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(limitMilliseconds: number) {
-    this.#limit = limitMilliseconds;
-  }
-
-  add(stream: ServerHttp2Stream, fail: (error: unknown) => void): void {
-    this.#since.set(stream, { at: performance.now(), fail });
-    this.#timer ??= setInterval(() => this.#sweep(), Math.max(50, this.#limit / 4)).unref();
-  }
-
-  delete(stream: ServerHttp2Stream): void {
-    this.#since.delete(stream);
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #sweep(): void {
-    if (this.#since.size === 0) {
-      this.stop();
-      return;
-    }
-    const late = performance.now() - this.#limit;
-    for (const { at, fail } of this.#since.values()) {
-      if (at > late) return;
-      fail(requestTimeout());
-    }
-  }
-}
-
-function requestTimeout(): NaruError {
-  return new NaruError({
-    code: "RequestTimeout",
-    status: 408,
-    message: "the request did not wholly arrive in time",
-    remedy: "send the whole request at once, or raise bodyTimeoutSeconds",
-  });
 }

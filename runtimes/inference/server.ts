@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:http";
+import type { AddressInfo, Server } from "node:net";
 import type { InferenceConfig } from "../../lib/config/inference.ts";
 import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
 import { httpServerOptions } from "../../lib/http/server-options.ts";
@@ -9,6 +9,7 @@ import type { RunningProgram } from "../../lib/process/run.ts";
 import type { Logger } from "../../lib/telemetry/logger.ts";
 import { Metrics } from "../../lib/telemetry/metrics.ts";
 import { createAdminServer } from "./admin.ts";
+import { createGrpc } from "./grpc-server.ts";
 import { registerModelMetrics } from "./metrics.ts";
 import type { ServerMetadata } from "./model.ts";
 import { Repository } from "./repository.ts";
@@ -16,7 +17,7 @@ import { restHandler } from "./rest/handler.ts";
 
 export interface InferenceServer extends RunningProgram {
   readonly repository: Repository;
-  readonly ports: { readonly http: number; readonly admin: number };
+  readonly ports: { readonly http: number; readonly grpc: number; readonly admin: number };
 }
 
 const serverMetadata: ServerMetadata = {
@@ -54,14 +55,16 @@ export async function startInference(
     httpServerOptions(config.http),
     restHandler({ repository, config, server: serverMetadata, isReady, log }),
   );
-  const lifecycle = manageHttp1(rest, config.http);
+  const grpc = createGrpc({ repository, config, server: serverMetadata, isReady, log });
+  const lifecycles = [manageHttp1(rest, config.http), grpc.lifecycle];
   const ports = {
     http: await listen(rest, env.httpPort, env.listenHost),
+    grpc: await listen(grpc.server, env.grpcPort, env.listenHost),
     admin: await listen(admin, env.adminPort, env.listenHost),
   };
   log.info(ports, "listening");
   const stop = (): void => {
-    lifecycle.stop();
+    for (const lifecycle of lifecycles) lifecycle.stop();
     admin.close();
     admin.closeAllConnections();
   };
@@ -77,7 +80,7 @@ export async function startInference(
     stop,
     async drain() {
       draining = true;
-      await lifecycle.drain();
+      await Promise.all(lifecycles.map((lifecycle) => lifecycle.drain()));
       await repository.close();
       admin.close();
       admin.closeAllConnections();
