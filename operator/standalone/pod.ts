@@ -49,6 +49,7 @@ export class RunningPod {
   #initialized = false;
   #failed = false;
   #ended: Promise<void> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(pod: Pod, host: PodHost) {
     this.pod = pod;
@@ -89,6 +90,7 @@ export class RunningPod {
       all.map((container) => container.terminate({ graceSeconds, preStop: options.preStop })),
     );
     await this.#ended;
+    await this.#writing;
     for (const ports of this.#ports.values())
       for (const port of ports.values()) this.#host.ports.release(port);
     await fs.promises.rm(this.#host.podDir, { recursive: true, force: true });
@@ -173,8 +175,14 @@ export class RunningPod {
     return child;
   }
 
+  /** One at a time: two writers would take each other's files away. */
   #writeVolumes(): Promise<void> {
-    return writeVolumes(this.pod.spec, this.#host.podDir, this.#host.claimsDir, this.#host.read);
+    const { podDir, claimsDir, read } = this.#host;
+    const written = this.#writing.then(() => {
+      if (!this.#stopping.signal.aborted) return writeVolumes(this.pod.spec, podDir, claimsDir, read);
+    });
+    this.#writing = written.catch(() => undefined);
+    return written;
   }
 
   async #configChanged(signal: AbortSignal): Promise<void> {
