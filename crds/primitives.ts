@@ -53,7 +53,7 @@ export const image = z.string().min(1).max(512).regex(/^\S+$/, "must be an image
 export const decimal = z
   .string()
   .max(32)
-  .regex(/^-?[0-9]{1,15}(\.[0-9]{1,15})?$/, 'must be a decimal number in quotes, such as "0.5"');
+  .regex(/^-?[0-9]{1,15}(\.[0-9]{1,18})?$/, 'must be a decimal number in quotes, such as "0.5"');
 
 /** A Kubernetes quantity; an integer is accepted as well, as Kubernetes does. */
 export const quantity = z
