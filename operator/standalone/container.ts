@@ -44,6 +44,8 @@ export class SupervisedContainer {
   readonly #init: boolean;
   #child: ChildProcess | undefined;
   #exited: Promise<unknown> = Promise.resolve();
+  /** Under way at most once: a second SIGTERM means "at once" to a program that drains. */
+  #ending: Promise<void> | undefined;
 
   constructor(container: Container, init: boolean, host: ContainerHost) {
     this.container = container;
@@ -88,7 +90,9 @@ export class SupervisedContainer {
 
   /** preStop, SIGTERM, and SIGKILL when the grace is over. Resolves when the process is gone. */
   async terminate(options: { graceSeconds: number; preStop: boolean }): Promise<void> {
-    if (this.#child !== undefined) await this.#end(this.#child, options.graceSeconds, options.preStop);
+    if (this.#child === undefined) return;
+    this.#ending ??= this.#end(this.#child, options.graceSeconds, options.preStop);
+    await this.#ending;
   }
 
   /** SIGKILL, now. */
@@ -127,10 +131,12 @@ export class SupervisedContainer {
     const startedAt = timestamp(this.#host.now());
     const gone = new AbortController();
     this.#change({ running: { startedAt } });
-    this.#probe(child, gone.signal);
+    // A pod that ends is not probed: whoever drains may be slow, and must not be told to stop a second time.
+    this.#probe(child, AbortSignal.any([gone.signal, this.#host.stopping]));
     const { code, signal } = await exit;
     gone.abort();
     this.#child = undefined;
+    this.#ending = undefined;
     const signalNumber = signal === null ? undefined : os.constants.signals[signal];
     const exitCode = code ?? 128 + (signalNumber ?? 0);
     const message = this.#host.lastWords(this.container, exitCode);
@@ -168,7 +174,7 @@ export class SupervisedContainer {
         `Container ${this.container.name} failed ${kind} probe, will be restarted`,
       );
       const grace = probe.terminationGracePeriodSeconds ?? this.#host.graceSeconds;
-      void this.#end(child, grace, true);
+      this.#ending ??= this.#end(child, grace, true);
     };
     const started = () => {
       this.status.started = true;

@@ -59,7 +59,7 @@ const quietCheckMilliseconds = 250;
 /**
  * Runs a folder of resources on this machine: `cluster` is what the engine works on, and what it applies there
  * becomes processes, balancers and files.
- * @throws NaruError NoSuchFolder, AlreadyRunning, StateUnreadable
+ * @throws NaruError NoSuchFolder, StateUnwritable, StateUnreadable, AlreadyRunning
  */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone> {
   const dir = path.resolve(options.dir);
@@ -72,8 +72,17 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     });
   }
   const stateDir = path.resolve(options.stateDir ?? stateDirectory(dir));
-  fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  fs.writeFileSync(path.join(stateDir, ".gitignore"), "*\n");
+  try {
+    fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    fs.writeFileSync(path.join(stateDir, ".gitignore"), "*\n");
+  } catch (error) {
+    throw new NaruError({
+      code: "StateUnwritable",
+      message: `${stateDir} can't be written: ${messageOf(error)}`,
+      remedy: "give another folder for the state, or make this one writable",
+      cause: error,
+    });
+  }
   const socket = newSocketPath();
   let claim: { release(): void } | undefined;
   try {

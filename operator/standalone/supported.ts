@@ -197,7 +197,7 @@ function listOf(holder: unknown, field: string): Record<string, unknown>[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
-/** What of an object standalone stores and does not act on; for `naru describe`. */
+/** What of a stored object standalone does not act on; for `naru describe`. */
 export function notAppliedIn(object: KubeObject): string[] {
-  return checkSupported(object, () => "");
+  return isKnownKind(object) ? checkSupported(object, () => "") : [];
 }

@@ -70,5 +70,5 @@ process.on("SIGTERM", () => {
   draining = true;
   if (sockets === 0) leave();
   // Idle connections stay for peers that still hold them, for so long.
-  setTimeout(leave, 3_000);
+  setTimeout(leave, 1_000);
 });

@@ -46,6 +46,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
+const deploymentRef = { apiVersion: "apps/v1", kind: "Deployment", namespace: "default" };
+
 describe("a Deployment", () => {
   test("becomes ready pods behind its Service, with the status that Kubernetes gives", async () => {
     await apply(service("web"));
@@ -231,6 +233,27 @@ describe("a container", () => {
     );
     await eventually("ready again", () => readyPods("web").length === 1);
     expect(podsOf(room, "web")[0]?.metadata.name).toBe(before);
+  });
+
+  test("that drains is told so once, though its liveness fails meanwhile", async () => {
+    const JOURNAL = join(room.dir, "journal");
+    const livenessProbe = {
+      httpGet: { path: "/ready", port: "http" },
+      periodSeconds: 0.05,
+      failureThreshold: 1,
+    };
+    const startupProbe = { httpGet: { path: "/live", port: "http" }, periodSeconds: 1 };
+    await apply(service("web"));
+    await apply(
+      deployment({ name: "web", env: { JOURNAL, WORK: "600" }, container: { livenessProbe, startupProbe } }),
+    );
+    await eventually("complete", () => isComplete("web", 1));
+    const answer = fetch(urlOf(room, "web"));
+    await eventually("in flight", async () => (await fetch(`${urlOf(room, "web")}/live`)).ok);
+    await room.standalone.cluster.delete({ ...deploymentRef, name: "web" });
+    expect((await answer).status).toBe(200);
+    await eventually("pod gone", () => podsOf(room, "web").length === 0);
+    expect(journal().filter(({ event }) => event === "SIGTERM").length).toBe(1);
   });
 
   test("is killed when its startup probe never succeeds", async () => {
