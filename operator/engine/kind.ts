@@ -8,6 +8,11 @@ export interface Decision {
    * they are applied. Others are pruned. ControllerRevisions are written before `status`, the rest after it.
    */
   readonly children: readonly KubeObject[];
+  /**
+   * Absent: children that are not in the list are pruned. False: they stay as they are, for a resource that can't be
+   * read: what it serves is not taken away because of that.
+   */
+  readonly prune?: false;
   /** The whole status; written only when it differs. */
   readonly status: unknown;
   /** Recorded once `status` is stored, so that a transition is told once even if its children must be retried. */

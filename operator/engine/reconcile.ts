@@ -72,7 +72,8 @@ export async function reconcile<Observed>(
   for (const event of decision.events) tell(event);
   failures.push(...(await applyChildren(resource, others, cluster, writer, tell)));
   const stay = (object: KubeObject): boolean => failures.some((failure) => sameKind(failure.ref, object));
-  const going = unwanted(owned, decision.children).filter((object) => !stay(object));
+  const going =
+    decision.prune === false ? [] : unwanted(owned, decision.children).filter((object) => !stay(object));
   failures.push(...(await deleteChildren(going, writer, tell)));
 
   memory.failures = failures;

@@ -175,6 +175,27 @@ describe("pruning", () => {
   });
 });
 
+describe("a decision that prunes nothing", () => {
+  test("leaves what the resource owned as it is, until one prunes again", async () => {
+    const cluster = memoryCluster();
+    const kind = widgetKind({
+      decide: (resource) => {
+        const { unreadable } = resource.spec as { unreadable?: boolean };
+        return unreadable ? { children: [], prune: false, status: {}, events: [] } : decideWidget(resource);
+      },
+    });
+    await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster, kind });
+    await cluster.applyAs("kubectl", widget("w", { unreadable: true }));
+    await settled();
+    expect(cluster.stored(configMapRef("w-a"))).toBeDefined();
+    await cluster.applyAs("kubectl", widget("w", { children: [] }));
+    await settled();
+    expect(cluster.stored(configMapRef("w-a"))).toBeUndefined();
+    await engine.controller.stop();
+  });
+});
+
 describe("what a decision may be made on", () => {
   test("not on a cache that is older than the resource's own writes", async () => {
     const cluster = memoryCluster();
