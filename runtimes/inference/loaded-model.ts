@@ -47,6 +47,7 @@ export class LoadedModel implements ServedModel {
   readonly #consumed: ReadonlySet<string>;
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(options: LoadedModelOptions) {
     const { model, open } = options;
@@ -98,8 +99,9 @@ export class LoadedModel implements ServedModel {
     const arrived = performance.now();
     if (!this.ready) throw notReady(this.name);
     if (this.#inFlight >= this.#options.maxQueuedRequests) {
-      this.recorder.failed(0, Date.now());
-      throw queueFull(this.name, this.#options.maxQueuedRequests);
+      const refusal = queueFull(this.name, this.#options.maxQueuedRequests);
+      this.recorder.failed(0, Date.now(), refusal);
+      throw refusal;
     }
     this.#inFlight += 1;
     try {
@@ -107,7 +109,7 @@ export class LoadedModel implements ServedModel {
       this.recorder.succeeded(performance.now() - arrived, Date.now());
       return response;
     } catch (thrown) {
-      this.recorder.failed(performance.now() - arrived, Date.now());
+      this.recorder.failed(performance.now() - arrived, Date.now(), thrown);
       throw thrown;
     } finally {
       this.#inFlight -= 1;
@@ -115,8 +117,13 @@ export class LoadedModel implements ServedModel {
     }
   }
 
-  /** Takes no new requests, finishes those that it has, and gives its memory back. */
-  async close(): Promise<void> {
+  /** Takes no new requests, finishes those that it has, and gives its memory back. Called again, the same promise. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.ready = false;
     if (this.#inFlight > 0) {
       await new Promise<void>((resolve) => {

@@ -8,7 +8,6 @@ import type { BucketCounts, StatisticsRecorder } from "./statistics.ts";
  */
 const counters: readonly (readonly [string, string, (recorder: StatisticsRecorder) => number])[] = [
   ["naru_inference_request_success", "Requests answered.", ({ success }) => success.count],
-  ["naru_inference_request_failure", "Requests that were not answered.", ({ fail }) => fail.count],
   ["naru_inference_count", "Rows inferred; a batch of n counts n.", ({ inferenceCount }) => inferenceCount],
   [
     "naru_inference_exec_count",
@@ -56,6 +55,14 @@ export function registerModelMetrics(
       each(({ recorder }, labels) => [{ labels, value: value(recorder) }]),
     );
   }
+  metrics.scraped(
+    "naru_inference_request_failure",
+    "Requests that were not answered.",
+    "counter",
+    each(({ recorder }, labels) =>
+      Object.entries(recorder.failures).map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
+    ),
+  );
   for (const [name, help, counts] of histograms) {
     metrics.scraped(
       name,

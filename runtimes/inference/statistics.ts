@@ -1,3 +1,4 @@
+import { NaruError } from "../../lib/errors.ts";
 import type { ModelStatistics, StatisticDuration } from "./model.ts";
 
 /** How one run of the model went, for everything that shared it. Milliseconds. */
@@ -41,6 +42,17 @@ export class BucketCounts {
   }
 }
 
+/** Why a request was not answered, in Triton's words. */
+export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
+
+const reasons: Readonly<Record<string, FailureReason>> = {
+  QueueFull: "REJECTED",
+  DeadlineExceeded: "REJECTED",
+  ModelNotReady: "REJECTED",
+  ClientClosed: "CANCELED",
+  InferenceFailed: "BACKEND",
+};
+
 interface BatchStatistics {
   readonly computeInput: Duration;
   readonly computeInfer: Duration;
@@ -59,6 +71,8 @@ export class StatisticsRecorder {
   executionCount = 0;
   readonly success = new Duration();
   readonly fail = new Duration();
+  /** `fail`, by reason. */
+  readonly failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
   readonly queue = new Duration();
   readonly computeInput = new Duration();
   readonly computeInfer = new Duration();
@@ -101,8 +115,10 @@ export class StatisticsRecorder {
     this.#lastInference = epochMilliseconds;
   }
 
-  failed(milliseconds: number, epochMilliseconds: number): void {
+  failed(milliseconds: number, epochMilliseconds: number, thrown: unknown): void {
     this.fail.add(milliseconds);
+    const reason = (thrown instanceof NaruError ? reasons[thrown.code] : undefined) ?? "OTHER";
+    this.failures[reason] += 1;
     this.#lastInference = epochMilliseconds;
   }
 

@@ -5,3 +5,5 @@ cd "$(dirname "$0")"
 target="$(cd ../.. && pwd)/.naru/clients"
 [ -x "$target/bin/python" ] || python3 -m venv "$target"
 "$target/bin/pip" install -q --disable-pip-version-check -r requirements.txt
+"$target/bin/pip" install -q --disable-pip-version-check perf-analyzer==2.60.0 2>/dev/null ||
+  echo 'perf_analyzer is left out: there is no build of it for this glibc (it wants 2.38)' >&2

@@ -7,7 +7,7 @@ import { type Logger, REQUEST_ID_HEADER, requestIdOf } from "../../../lib/teleme
 import { decodeInferRequest } from "../../../lib/v2/infer-request.ts";
 import { encodeInferResponse } from "../../../lib/v2/infer-response.ts";
 import { invalid, quote } from "../../../lib/v2/invalid.ts";
-import { parseObject } from "../../../lib/v2/json-body.ts";
+import { parseObject, readParameters } from "../../../lib/v2/json-body.ts";
 import type { ModelRepository, ServerMetadata } from "../model.ts";
 import { readBody } from "./body.ts";
 import { ClientSignal } from "./client-signal.ts";
@@ -165,7 +165,7 @@ class Rest {
       case "load":
       case "unload":
         this.#allow(request, "POST");
-        await readBody(request, this.#options.config.maxRequestBytes);
+        checkControl(await readBody(request, this.#options.config.maxRequestBytes));
         await repository[route.kind](route.model);
         return json({});
       case "modelReady": {
@@ -233,6 +233,20 @@ class Rest {
     response.writeHead(status, all);
     if (request.method === "HEAD" || length === 0) response.end();
     else response.end(body);
+  }
+}
+
+/** Triton's load takes another configuration, or the model's bytes, from whoever asks; here both are declared. */
+function checkControl(body: Buffer): void {
+  const parameters = body.length === 0 ? {} : readParameters(parseObject(body.toString()));
+  for (const name of Object.keys(parameters)) {
+    if (name !== "unload_dependents") {
+      throw invalid(
+        "UnsupportedParameter",
+        `load and unload take no parameter ${quote(name)}`,
+        "declare the model and its settings in the ModelServing",
+      );
+    }
   }
 }
 

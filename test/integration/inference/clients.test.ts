@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serveModels, type TestServer } from "../../support/inference-server.ts";
 import { identityModel, smallCnnModel } from "../../support/onnx-models.ts";
 
@@ -16,9 +16,14 @@ const missing = !existsSync(python);
 if (missing)
   console.warn(`skipped: no Python with tritonclient and kserve; run test/support/install-clients.sh`);
 
+/** Triton's load generator: `NARU_PERF_ANALYZER`, or where the clients are (it wants glibc 2.38). */
+const analyzer = process.env.NARU_PERF_ANALYZER ?? join(dirname(python), "perf_analyzer");
+const noAnalyzer = !existsSync(analyzer);
+if (noAnalyzer) console.warn("skipped: no perf_analyzer; install-clients.sh says why");
+
 const execute = promisify(execFile);
 
-describe.skipIf(missing)("clients that others wrote work unchanged", () => {
+describe("clients that others wrote work unchanged", () => {
   let served: TestServer;
 
   beforeAll(async () => {
@@ -45,7 +50,23 @@ describe.skipIf(missing)("clients that others wrote work unchanged", () => {
       timeout: 50_000,
     });
 
-  test("tritonclient over HTTP", () => check("triton_http", served.server.ports.http));
-  test("tritonclient over gRPC", () => check("triton_grpc", served.server.ports.grpc));
-  test("kserve's REST client", () => check("kserve_rest", served.server.ports.http));
+  test.skipIf(missing)("tritonclient over HTTP", () => check("triton_http", served.server.ports.http));
+  test.skipIf(missing)("tritonclient over gRPC", () => check("triton_grpc", served.server.ports.grpc));
+  test.skipIf(missing)("kserve's REST client", () => check("kserve_rest", served.server.ports.http));
+
+  /** It reads metadata, configuration and statistics before and after, and fails where they don't add up. */
+  test.skipIf(noAnalyzer).each([
+    ["HTTP", []],
+    ["gRPC", ["-i", "grpc"]],
+    ["a gRPC stream", ["-i", "grpc", "--streaming"]],
+  ])("perf_analyzer over %s", async (_name, options) => {
+    const { http, grpc } = served.server.ports;
+    const address = `127.0.0.1:${options.length === 0 ? http : grpc}`;
+    const windows = ["--concurrency-range", "4", "-b", "2", "-p", "300", "-r", "3", "-s", "1000"];
+    const { stdout } = await execute(analyzer, ["-m", "cnn", "-u", address, ...options, ...windows], {
+      timeout: 50_000,
+    });
+    expect(stdout).toMatch(/Successful request count: [1-9]/);
+    expect(stdout).toMatch(/Concurrency: 4, throughput: [1-9]/);
+  });
 });

@@ -207,6 +207,8 @@ describe("what the server and its models say of themselves", () => {
     expect((await post("/v2/repository/models/spare/unload", {})).status).toBe(200);
     expect(await state()).toBe("UNAVAILABLE");
     expect((await post("/v2/repository/models/undeclared/load", {})).status).toBe(404);
+    const other = { parameters: { config: '{"backend":"onnxruntime"}' } };
+    expect((await post("/v2/repository/models/spare/load", other)).status).toBe(400);
     const ready = await entriesOf(await post("/v2/repository/index", { ready: true }));
     expect(ready.map((model) => model.name)).not.toContain("spare");
   });
