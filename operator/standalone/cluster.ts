@@ -1,7 +1,8 @@
 import { shortHash } from "../engine/canonical.ts";
 import type { Cluster, ClusterEvent, ListQuery, WatchEvent } from "../engine/cluster.ts";
+import { rfc3339 } from "../engine/conditions.ts";
 import type { KubeObject, ObjectKind, ObjectRef } from "../engine/objects.ts";
-import { type Store, timestamp } from "./store.ts";
+import type { Store } from "./store.ts";
 import { checkSupported, type Images, isKnownKind } from "./supported.ts";
 
 export interface StandaloneClusterOptions {
@@ -60,7 +61,7 @@ export class StandaloneCluster implements Cluster {
     const name = `${about.name}.${shortHash([about.kind, uid, type, reason, message].join("\n"))}`;
     const namespace = about.namespace || "default";
     const ref = { ...eventKind, namespace, name };
-    const lastTimestamp = timestamp(now());
+    const lastTimestamp = rfc3339(now());
     const known = store.update(ref, (draft) => {
       draft.count = Number(draft.count) + 1;
       draft.lastTimestamp = lastTimestamp;

@@ -1,10 +1,10 @@
 import type { ChildProcess } from "node:child_process";
 import os from "node:os";
 import { messageOf } from "../../lib/errors.ts";
+import { rfc3339 } from "../engine/conditions.ts";
 import { killGroup } from "./orphans.ts";
 import type { Container, ContainerStatus, Probe, Terminated } from "./pod-types.ts";
 import { probeOnce, repeatProbe, sleep } from "./probes.ts";
-import { timestamp } from "./store.ts";
 import { MissingConfig } from "./volumes.ts";
 
 export interface ContainerHost {
@@ -128,7 +128,7 @@ export class SupervisedContainer {
   }
 
   async #live({ of: child, exit }: { of: ChildProcess; exit: Promise<Exit> }): Promise<Terminated> {
-    const startedAt = timestamp(this.#host.now());
+    const startedAt = rfc3339(this.#host.now());
     const gone = new AbortController();
     this.#change({ running: { startedAt } });
     // A pod that ends is not probed: whoever drains may be slow, and must not be told to stop a second time.
@@ -146,7 +146,7 @@ export class SupervisedContainer {
       reason: exitCode === 0 ? "Completed" : "Error",
       ...(message === undefined ? {} : { message }),
       startedAt,
-      finishedAt: timestamp(this.#host.now()),
+      finishedAt: rfc3339(this.#host.now()),
     };
     this.status.ready = this.#init && exitCode === 0;
     this.status.started = false;

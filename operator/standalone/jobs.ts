@@ -1,8 +1,9 @@
+import { rfc3339 } from "../engine/conditions.ts";
 import type { Condition, KubeObject } from "../engine/objects.ts";
 import { refOf } from "../engine/objects.ts";
 import { type PodTemplate, podFrom } from "./pod-template.ts";
 import { asPod, isFinished, isReady, type Pod, podKind } from "./pod-types.ts";
-import { type Store, timestamp } from "./store.ts";
+import type { Store } from "./store.ts";
 
 interface JobSpec {
   template: PodTemplate;
@@ -75,20 +76,20 @@ export class Jobs {
     const active = pods.filter((pod) => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined);
     const failed = pods.filter((pod) => pod.status?.phase === "Failed");
     const status: JobStatus = {
-      startTime: before?.startTime ?? timestamp(now),
+      startTime: before?.startTime ?? rfc3339(now),
       active: active.length,
       ready: active.filter(isReady).length,
       succeeded: pods.filter((pod) => pod.status?.phase === "Succeeded").length,
       failed: failed.length,
     };
     const finish = (type: string, reason: string, message: string) => {
-      status.conditions = [{ type, status: "True", reason, message, lastTransitionTime: timestamp(now) }];
+      status.conditions = [{ type, status: "True", reason, message, lastTransitionTime: rfc3339(now) }];
       for (const pod of active) this.#store.delete(refOf(pod));
     };
     const age = now.getTime() - Date.parse(status.startTime);
     const deadline = (spec.activeDeadlineSeconds ?? Number.POSITIVE_INFINITY) * 1000;
     if (status.succeeded > 0) {
-      status.completionTime = timestamp(now);
+      status.completionTime = rfc3339(now);
       finish("Complete", "CompletionsReached", "Reached expected number of succeeded pods");
     } else if (status.failed > (spec.backoffLimit ?? 6)) {
       finish("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit");

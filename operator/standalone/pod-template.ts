@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
-import type { KubeObject } from "../engine/objects.ts";
-import { isObject } from "./fields.ts";
+import { randomBytes } from "node:crypto";
+import { canonicalJson, shortHash } from "../engine/canonical.ts";
+import { type KubeObject, ownerReferenceTo } from "../engine/objects.ts";
 import type { PodSpec } from "./pod-types.ts";
 
 export interface PodTemplate {
@@ -8,22 +8,9 @@ export interface PodTemplate {
   spec: PodSpec;
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([k, v]) => [k, sorted(v)]),
-  );
-}
-
-/** Ten digits that stand for a template, whatever the order of its fields. */
+/** Stands for a template, whatever the order of its fields. */
 export function templateHash(template: PodTemplate): string {
-  return createHash("sha256")
-    .update(JSON.stringify(sorted(template)))
-    .digest("hex")
-    .slice(0, 10);
+  return shortHash(canonicalJson(template));
 }
 
 /** A Pod of a Deployment or Job: named after it, owned by it, as its template says. */
@@ -33,25 +20,16 @@ export function podFrom(
   prefix: string,
   labels: Record<string, string>,
 ): KubeObject {
-  const { apiVersion, kind, metadata } = owner;
+  const { annotations } = template.metadata ?? {};
   return {
     apiVersion: "v1",
     kind: "Pod",
     metadata: {
       name: `${prefix.slice(0, 240)}-${randomBytes(3).toString("hex").slice(0, 5)}`,
-      namespace: metadata.namespace ?? "default",
+      namespace: owner.metadata.namespace ?? "default",
       labels: { ...template.metadata?.labels, ...labels },
-      ...(template.metadata?.annotations ? { annotations: template.metadata.annotations } : {}),
-      ownerReferences: [
-        {
-          apiVersion,
-          kind,
-          name: metadata.name,
-          uid: metadata.uid ?? "",
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ],
+      ...(annotations === undefined ? {} : { annotations }),
+      ownerReferences: [ownerReferenceTo(owner)],
     },
     spec: structuredClone(template.spec),
   };

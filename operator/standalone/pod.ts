@@ -3,13 +3,13 @@ import { EventEmitter, once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { messageOf } from "../../lib/errors.ts";
+import { rfc3339 } from "../engine/conditions.ts";
 import { SupervisedContainer } from "./container.ts";
 import { environmentOf } from "./environment.ts";
 import { BoundedLog, tailOf } from "./logs.ts";
 import { killGroup, type ProcessRegister } from "./orphans.ts";
 import type { Container, Pod, PodCondition, PodSpec, PodStatus } from "./pod-types.ts";
 import { isPortFree, type PortPool } from "./ports.ts";
-import { timestamp } from "./store.ts";
 import type { Images } from "./supported.ts";
 import { mountsOf, type ReadConfig, writeVolumes } from "./volumes.ts";
 
@@ -54,7 +54,7 @@ export class RunningPod {
   constructor(pod: Pod, host: PodHost) {
     this.pod = pod;
     this.#host = host;
-    this.#startTime = timestamp(host.now());
+    this.#startTime = rfc3339(host.now());
     const supervise = (init: boolean) => (container: Container) =>
       new SupervisedContainer(container, init, {
         restartPolicy: pod.spec.restartPolicy ?? "Always",
@@ -261,6 +261,6 @@ export class RunningPod {
     const status = holds ? "True" : "False";
     const before = this.#conditions.find((condition) => condition.type === type);
     if (before?.status === status) return before;
-    return { type, status, lastTransitionTime: timestamp(this.#host.now()) };
+    return { type, status, lastTransitionTime: rfc3339(this.#host.now()) };
   }
 }

@@ -25,7 +25,12 @@ export interface RolloutPlan {
   readonly remove: readonly string[];
 }
 
-function resolve(value: number | string, replicas: number, round: (n: number) => number): number {
+/** A count that is given as a number or as a percentage of the replicas. */
+export function resolveAmount(
+  value: number | string,
+  replicas: number,
+  round: (n: number) => number,
+): number {
   return typeof value === "number" ? value : round((Number.parseInt(value, 10) * replicas) / 100);
 }
 
@@ -55,8 +60,8 @@ export function planRollout(spec: RolloutSpec, pods: readonly RolloutPod[], endi
   }
   if (old.length === 0) return { create: missing, remove };
 
-  const surge = resolve(spec.maxSurge, replicas, Math.ceil);
-  let unavailable = Math.min(resolve(spec.maxUnavailable, replicas, Math.floor), replicas);
+  const surge = resolveAmount(spec.maxSurge, replicas, Math.ceil);
+  let unavailable = Math.min(resolveAmount(spec.maxUnavailable, replicas, Math.floor), replicas);
   // Both zero would never move.
   if (surge === 0 && unavailable === 0) unavailable = 1;
   const create = Math.min(missing, Math.max(0, replicas + surge - pods.length));

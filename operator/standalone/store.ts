@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { ClusterError, type ListQuery, type WatchEvent } from "../engine/cluster.ts";
+import { rfc3339 } from "../engine/conditions.ts";
 import type { KubeObject, ObjectMeta, ObjectRef } from "../engine/objects.ts";
-import { refOf } from "../engine/objects.ts";
+import { refKey, refOf } from "../engine/objects.ts";
 import { applyFields, ownedAnnotations } from "./fields.ts";
 
 interface Watcher {
@@ -26,13 +27,8 @@ export interface StoreOptions {
 const deletedOwnersKept = 1000;
 const nameRule = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
-/** RFC 3339 with seconds, as metav1.Time. */
-export function timestamp(date: Date): string {
-  return date.toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-function keyOf(ref: { apiVersion: string; kind: string; namespace: string; name: string }): string {
-  return `${ref.apiVersion}|${ref.kind}|${ref.namespace || "default"}|${ref.name}`;
+function keyOf(ref: ObjectRef): string {
+  return refKey({ ...ref, namespace: ref.namespace || "default" });
 }
 
 function freeze<T>(value: T): T {
@@ -186,7 +182,7 @@ export class Store {
     if (live.metadata.deletionTimestamp !== undefined) return;
     this.#write(live, {
       ...live,
-      metadata: { ...live.metadata, deletionTimestamp: timestamp(this.#options.now()) },
+      metadata: { ...live.metadata, deletionTimestamp: rfc3339(this.#options.now()) },
     });
   }
 
@@ -225,7 +221,7 @@ export class Store {
     const metadata: ObjectMeta = {
       ...next.metadata,
       uid: live?.metadata.uid ?? randomUUID(),
-      creationTimestamp: live?.metadata.creationTimestamp ?? timestamp(this.#options.now()),
+      creationTimestamp: live?.metadata.creationTimestamp ?? rfc3339(this.#options.now()),
       generation: changed ? generation + 1 : generation,
       resourceVersion: String(this.#version),
     };
