@@ -11,6 +11,9 @@ import {
   type ServerLifecycle,
 } from "./lifecycle.ts";
 
+/** How long a session that comes during a drain is served before it is ended. */
+const LATE_SESSION_MS = 500;
+
 interface Session {
   readonly session: ServerHttp2Session;
   readonly timers: Set<NodeJS.Timeout>;
@@ -23,9 +26,11 @@ interface Session {
  * Gives a clear-text `node:http2` server (prior knowledge, as gRPC in a cluster) the connection rules of
  * HttpConfig. Call it before `listen`.
  *
- * GOAWAY carries the number of the last stream that is served (RFC 9113 §6.8), so that a client knows that
- * a stream beyond it was never begun and repeats it elsewhere; gRPC clients do that by themselves. The two-step
- * form (first 2^31-1, then the true number) can't be had from Node: after any GOAWAY it ignores new streams.
+ * GOAWAY carries the number of the last stream that is served (RFC 9113 §6.8): a stream that crosses it on the way was
+ * never begun, and its client repeats it elsewhere. gRPC clients do so by themselves, once (gRFC A6), so that a new
+ * connection must not be refused soon after. What would refuse no stream can't be had: after any GOAWAY Node ignores
+ * new streams, so not the two-step form (2^31-1 first), and after SETTINGS_MAX_CONCURRENT_STREAMS = 0 Node's own
+ * client leaves waiting calls hanging when the GOAWAY comes.
  */
 export function manageHttp2(
   server: Http2Server,
@@ -69,6 +74,9 @@ export function manageHttp2(
       else entry.retire = goAway;
     });
 
+    // It came by an endpoint that is not withdrawn yet, and its client may come back by the same one.
+    if (draining !== undefined) after(LATE_SESSION_MS, () => session.close());
+
     session.setTimeout(config.keepAliveSeconds * 1000, () => {
       // Without traffic, and yet not idle: a long run, or a stream that waits for its client.
       if (entry.streams === 0) session.close();
@@ -90,9 +98,7 @@ export function manageHttp2(
       activity.ended();
       if (entry !== undefined) entry.streams--;
     });
-    // A connection that came late, by an endpoint not yet withdrawn: its first stream is served, and is its last.
-    if (draining !== undefined) entry?.session.close();
-    else entry?.retire?.();
+    entry?.retire?.();
   });
 
   const stop = () => {

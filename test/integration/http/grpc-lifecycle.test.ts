@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server as NetServer } from "node:net";
-import { Client, credentials, Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
-import { afterEach, expect, test, vi } from "vitest";
+import { Client, credentials } from "@grpc/grpc-js";
+import { afterEach, expect, test } from "vitest";
 import { type HttpConfig, httpConfig } from "../../../lib/config/inference.ts";
-import { grpcServerOptions, manageGrpc } from "../../../lib/http/grpc-lifecycle.ts";
-import { RawConnection } from "../../support/raw-http.ts";
+import { frameHeaderBytes, sealFrame } from "../../../lib/grpc/frame.ts";
+import { createGrpcServer } from "../../../lib/grpc/server.ts";
+import { manageHttp2 } from "../../../lib/http/http2-lifecycle.ts";
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -12,38 +13,33 @@ afterEach(() => {
 });
 
 const bytes = (value: Buffer) => value;
-const service: ServiceDefinition = {
-  echo: {
-    path: "/test.Echo/Echo",
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: bytes,
-    requestDeserialize: bytes,
-    responseSerialize: bytes,
-    responseDeserialize: bytes,
-  },
-};
 
-/** A server that echoes after `delay` ms and counts. */
+/** A server of the stack that carries Naru's gRPC, which echoes after `delay` ms and counts. */
 async function serve(overrides: Partial<HttpConfig> = {}, delay = 0) {
   const config = { ...httpConfig.parse({}), ...overrides };
-  const counts = { served: 0, inFlight: 0 };
-  const server = new Server(grpcServerOptions(config));
-  server.addService(service, {
-    echo(call: { request: Buffer }, callback: (error: null, value: Buffer) => void) {
-      counts.inFlight++;
-      setTimeout(() => {
-        counts.inFlight--;
-        counts.served++;
-        callback(null, call.request);
-      }, delay);
-    },
+  const counts = { served: 0, faults: 0 };
+  const server = createGrpcServer({
+    maxMessageBytes: 1000,
+    requestTimeoutMilliseconds: 10_000,
+    onFault: () => counts.faults++,
+    methods: new Map([
+      [
+        "/test.Echo/Echo",
+        {
+          async unary(message: Buffer) {
+            await new Promise((resolve) => setTimeout(resolve, delay));
+            counts.served++;
+            return sealFrame(Buffer.concat([Buffer.alloc(frameHeaderBytes), message]));
+          },
+        },
+      ],
+    ]),
   });
-  const lifecycle = manageGrpc(server, ServerCredentials.createInsecure(), config, () => counts.inFlight);
+  const lifecycle = manageHttp2(server, config);
   closers.push(lifecycle.stop);
-  lifecycle.listener.listen(0, "127.0.0.1");
-  await once(lifecycle.listener, "listening");
-  return { lifecycle, counts, port: (lifecycle.listener.address() as AddressInfo).port };
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { lifecycle, counts, port: (server.address() as AddressInfo).port };
 }
 
 /** Stands for a ClusterIP: each new connection goes to the next of the addresses. */
@@ -117,23 +113,4 @@ test("in a drain the open streams end, a late connection is still served, and no
   await clients(() => staying.counts.served > 20);
   expect(await drained).toMatchObject({ cut: 0 });
   expect(leaving.counts.served + staying.counts.served).toBe(sent);
-});
-
-test("a connection that never speaks HTTP/2 is cut off, one that does is not", async () => {
-  const { lifecycle, port } = await serve({ headersTimeoutSeconds: 0.1 });
-  const { echo } = client(port);
-  await echo("speaks");
-  const silent = await RawConnection.open(port);
-  await silent.untilClosed();
-  await vi.waitFor(() => expect(lifecycle.connections).toBe(1));
-  await echo("still");
-});
-
-test("a request that outlasts the drain is cut and counted", async () => {
-  const { lifecycle, counts, port } = await serve({}, 60_000);
-  const failed = client(port).echo("slow");
-  failed.catch(() => undefined);
-  while (counts.inFlight === 0) await new Promise((resolve) => setImmediate(resolve));
-  expect(await lifecycle.drain({ budgetMilliseconds: 10, finishMilliseconds: 10 })).toMatchObject({ cut: 1 });
-  await expect(failed).rejects.toThrow();
 });

@@ -76,7 +76,7 @@ test("a drain sends GOAWAY and lets the streams that are open end", async () => 
   expect(await drained).toMatchObject({ served: 1, cut: 0 });
 });
 
-test("a connection that comes during the drain has its first stream served, and is closed after it", async () => {
+test("a connection that comes during the drain is served for a while, and then ended", async () => {
   const { lifecycle, port } = await serve();
   const drained = lifecycle.drain({ quietMilliseconds: 300 });
   const { session } = await open(port);
