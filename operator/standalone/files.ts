@@ -56,8 +56,14 @@ export class ResourceFiles {
   /** Reads everything once, deletes what earlier lives had of files that are gone, and follows from then on. */
   start(): void {
     const { dir, store } = this.#options;
-    this.#watcher = fs.watch(dir, { persistent: false }, () => this.#look(this.#options.settleMilliseconds));
-    this.#watcher.on("error", (error) => this.#options.log("warn", `watching ${dir}: ${messageOf(error)}`));
+    try {
+      this.#watcher = fs.watch(dir, { persistent: false }, () =>
+        this.#look(this.#options.settleMilliseconds),
+      );
+      this.#watcher.on("error", (error) => this.#notWatching(error));
+    } catch (error) {
+      this.#notWatching(error);
+    }
     this.#scan(true);
     for (const object of store.all()) {
       const source = object.metadata.annotations?.[sourceAnnotation];
@@ -74,6 +80,15 @@ export class ResourceFiles {
   close(): void {
     this.#watcher?.close();
     clearTimeout(this.#timer);
+  }
+
+  /** Watches are a limited good (inotify's max_user_watches), and only make a change seen sooner. */
+  #notWatching(error: unknown): void {
+    const { dir, log, pollMilliseconds } = this.#options;
+    log(
+      "warn",
+      `${dir} can't be watched, so it is looked at every ${pollMilliseconds} ms: ${messageOf(error)}`,
+    );
   }
 
   /** Looks again after so long at the latest: files that change all the time must not put it off for ever. */
