@@ -9,7 +9,7 @@ export const fetchConfig = z.strictObject({
     .array(
       z.strictObject({
         /** Where it goes, relative to NARU_MODELS_DIR; no `..`, not absolute. */
-        path: z.string().min(1).max(512),
+        path: z.string().min(1).max(1024),
         /** https, s3, or file (standalone and PVCs). */
         uri: z.string().min(1).max(2048),
         /** 64 lower-case hex digits. */
@@ -17,7 +17,7 @@ export const fetchConfig = z.strictObject({
       }),
     )
     .min(1)
-    .max(512),
+    .max(2048),
   /** Bytes that the cache in NARU_MODELS_DIR may hold; the least recently used blobs leave first. */
   maxCacheBytes: z
     .int()

@@ -1,0 +1,46 @@
+import type { ConfigMap } from "kubernetes-types/core/v1.js";
+import { canonicalJson } from "../../engine/canonical.ts";
+import type { KubeObject } from "../../engine/objects.ts";
+import { REVISION_LABEL } from "../../engine/revisions.ts";
+import { revisionConfigName, routerName } from "../names.ts";
+import type { Plan, Situation } from "../plan.ts";
+import { ROUTER_CONFIG_KEY } from "../read.ts";
+import type { Revision } from "../revision.ts";
+import { child } from "./child.ts";
+
+/** What a revision's pods are told. Immutable: a pod that restarts a year later reads what it read at first. */
+export function revisionConfig(situation: Situation, { name: revision, input }: Revision): KubeObject[] {
+  if (input.config === undefined) return [];
+  const { inference, fetches } = input.config;
+  const data = {
+    "inference.json": canonicalJson({ ...inference, revision }),
+    ...Object.fromEntries(
+      fetches.map((fetch, index) => [
+        index === 0 ? "fetch.json" : `fetch-${index}.json`,
+        canonicalJson(fetch),
+      ]),
+    ),
+  };
+  const object: ConfigMap & { metadata: { name: string } } = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: {
+      name: revisionConfigName(situation.name, revision),
+      labels: { [REVISION_LABEL]: revision },
+    },
+    immutable: true,
+    data,
+  };
+  return [child(situation, object)];
+}
+
+/** What routers are told when they start; those that run are told by the operator itself. */
+export function routerConfigMap(situation: Situation, config: NonNullable<Plan["routerConfig"]>): KubeObject {
+  const object: ConfigMap & { metadata: { name: string } } = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: routerName(situation.name) },
+    data: { [ROUTER_CONFIG_KEY]: canonicalJson(config) },
+  };
+  return child(situation, object);
+}

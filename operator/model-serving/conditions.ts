@@ -1,0 +1,232 @@
+import { findCondition, setCondition } from "../engine/conditions.ts";
+import type { Condition } from "../engine/objects.ts";
+import { routerName } from "./names.ts";
+import type { ContainerProblem } from "./observed.ts";
+import type { Plan, Situation } from "./plan.ts";
+import { wantsRouter } from "./rules/routing.ts";
+import { isSettled, servingWorkload, workloadsOf } from "./workloads.ts";
+
+interface Finding {
+  readonly status: Condition["status"];
+  /** CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+type Judge = (situation: Situation, plan: Plan) => Finding | undefined;
+
+/** Every condition, each a question of its own; undefined: it is not asked of this resource. */
+const questions: readonly (readonly [type: string, judge: Judge])[] = [
+  ["Ready", ready],
+  ["Progressing", progressing],
+  ["Degraded", degraded],
+  ["ModelAvailable", modelAvailable],
+  ["RolloutComplete", rolloutComplete],
+  ["RobotsAssigned", robotsAssigned],
+];
+
+/** Conditions as they are now; `lastTransitionTime` moves only with `status`. */
+export function conditionsOf(situation: Situation, plan: Plan): Condition[] {
+  const before = (situation.before.conditions ?? []) as Condition[];
+  return questions.flatMap(([type, judge]) => {
+    const finding = judge(situation, plan);
+    if (finding === undefined) return [];
+    const change = { type, ...finding, observedGeneration: situation.generation };
+    return findCondition(setCondition(before, change, situation.now), type) ?? [];
+  });
+}
+
+/** Whether the Service answers: only what was seen to be ready counts. */
+function ready(situation: Situation, plan: Plan): Finding {
+  const { observed, spec, refusal } = situation;
+  const pods = readyPods(situation, plan);
+  const routers = observed.routers.filter((router) => router.ready).length;
+  const behindRouter = observed.routing === "Router";
+  if (refusal !== undefined && (observed.routing === undefined || pods === 0)) return no(refusal);
+  if (observed.routing === undefined)
+    return no({ reason: "Starting", message: "nothing was seen to serve yet" });
+  if (behindRouter && routers === 0) {
+    const problem = observed.routers.map(({ report }) => report?.problem).find((one) => one !== undefined);
+    // Before its nodes are ready a router can't read their metadata: that is no fault of the graph.
+    if (problem !== undefined && pods > 0) {
+      return no({ reason: problem.code, message: `${problem.message}: ${problem.remedy}` });
+    }
+    const broken = pods === 0 ? problemsOf(situation)[0] : undefined;
+    if (broken !== undefined) return no({ reason: broken.code, message: broken.message });
+    return no({ reason: "RoutersNotReady", message: "no router is ready" });
+  }
+  if (pods === 0) {
+    if (plan.replicas === 0 && spec.autoscaling !== undefined && behindRouter) {
+      return yes("ScaledToZero", "routers hold requests until a pod is ready");
+    }
+    if (plan.replicas === 0) return no({ reason: "NoReplicas", message: "replicas is 0" });
+    const problem = problemsOf(situation)[0];
+    if (problem !== undefined) return no({ reason: problem.code, message: problem.message });
+    return no({ reason: "PodsNotReady", message: placeProblem(situation) ?? "no pod is ready" });
+  }
+  const count = Number.isFinite(pods) ? `${pods} pods are ready` : "every node is served elsewhere";
+  return yes("Serving", behindRouter ? `${count}, behind ${routers} routers` : count);
+}
+
+/** Whether anything is on its way from one state to another. */
+function progressing(situation: Situation, plan: Plan): Finding {
+  const { canary, serving, replicas, routing, stable } = plan;
+  if (situation.refusal !== undefined && stable === undefined) return no(situation.refusal);
+  if (canary !== undefined) {
+    return yes(`Canary${canary.phase}`, `revision ${canary.revision}: ${canary.message ?? ""}`);
+  }
+  if (lateWorkload(situation, plan) !== undefined) {
+    return no({ reason: "ProgressDeadlineExceeded", message: "see Degraded" });
+  }
+  if (!isSettled(situation, "stable", serving, replicas)) {
+    const [problem] = problemsOf(situation);
+    const waits = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
+    const workload = servingWorkload(situation, "stable");
+    const pods = `${workload?.updated ?? 0} of ${replicas} pods are of revision ${serving.name}, ${workload?.ready ?? 0} are ready`;
+    const reason = serving.name === stable?.name ? "PodsStarting" : "RollingUpdate";
+    return yes(reason, waits === undefined ? pods : `${pods}; ${waits}`);
+  }
+  const wanted = wantsRouter(situation, plan) ? "Router" : "Direct";
+  if (routing !== wanted || situation.observed.routing !== wanted) {
+    return yes(
+      "RoutingChanging",
+      `the Service is to lead to ${wanted === "Router" ? "the routers" : "the pods"}`,
+    );
+  }
+  return no({ reason: "Settled", message: "nothing is changing" });
+}
+
+/** Whether something needs a person. What heals by itself, or may, is not in it. */
+function degraded(situation: Situation, plan: Plan): Finding {
+  const { refusal, target, failures, now, spec } = situation;
+  const { lastRollout, canary } = plan;
+  if (refusal !== undefined) return yes(refusal.reason, refusal.message);
+  if (lastRollout !== undefined && plan.failedRevisions.includes(target.name)) {
+    const message = `revision ${lastRollout.revision} was taken back: ${lastRollout.message}. Change spec, or ask for a retry`;
+    return yes(lastRollout.result, message);
+  }
+  const late = lateWorkload(situation, plan);
+  if (late !== undefined) {
+    const [problem] = problemsOf(situation);
+    const why = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
+    return yes(
+      "ProgressDeadlineExceeded",
+      `Deployment ${late} makes no progress${why === undefined ? "" : `: ${why}`}`,
+    );
+  }
+  if (canary?.phase === "Promoting" && canary.waitingSince !== undefined) {
+    const seconds = spec.canary?.progressDeadlineSeconds ?? spec.progressDeadlineSeconds;
+    if (now.getTime() - Date.parse(canary.waitingSince) >= seconds * 1000) {
+      return yes(
+        "PromotionStuck",
+        `${canary.message ?? ""}: the canary carries on; promote, abort or change spec`,
+      );
+    }
+  }
+  const refused = failures.find(
+    ({ code }) => code !== "Unavailable" && code !== "Conflict" && code !== "NotFound",
+  );
+  if (refused !== undefined) return yes(`Child${refused.code}`, refused.message);
+  const missing = missingKind(situation);
+  if (missing !== undefined) return yes("KindNotServed", missing);
+  return no({ reason: "AsExpected", message: "nothing needs a person" });
+}
+
+/** Whether the model that spec asks for can be had. */
+function modelAvailable(situation: Situation, plan: Plan): Finding {
+  const { target, observed } = situation;
+  const problem = observed.pods
+    .filter((pod) => pod.revision === target.name)
+    .flatMap((pod) => pod.problems)
+    .find(({ container }) => container.startsWith("fetch"));
+  if (problem !== undefined) return no({ reason: problem.code, message: problem.message });
+  const loaded = observed.pods.some(
+    (pod) => pod.role !== "router" && pod.ready && pod.revision !== undefined,
+  );
+  const { input } = plan.serving;
+  if (!loaded && input.pod !== undefined) {
+    return { status: "Unknown", reason: "NotLoadedYet", message: "no pod has loaded it yet" };
+  }
+  return input.cached
+    ? yes("Kept", "a new pod needs no source")
+    : yes("Loaded", "without a cache claim a new pod needs the source (model.cache.persistentVolumeClaim)");
+}
+
+/** Whether what spec asks for is what serves, everywhere. */
+function rolloutComplete(situation: Situation, plan: Plan): Finding {
+  const { target, refusal } = situation;
+  const { canary, stable, lastRollout, failedRevisions, serving } = plan;
+  if (refusal !== undefined) return no(refusal);
+  if (canary !== undefined) {
+    return no({
+      reason: `Canary${canary.phase}`,
+      message: `revision ${canary.revision}: ${canary.message ?? ""}`,
+    });
+  }
+  if (failedRevisions.includes(target.name)) {
+    const message = `revision ${target.name} was taken back (${lastRollout?.reason ?? ""}); ${stable?.name ?? ""} serves`;
+    return no({ reason: lastRollout?.result ?? "RolledBack", message });
+  }
+  if (stable?.name === target.name) return yes("Complete", `revision ${target.name} serves`);
+  return no({ reason: "RollingUpdate", message: `revision ${serving.name} is not on every pod yet` });
+}
+
+function robotsAssigned({ spec }: Situation): Finding | undefined {
+  if (spec.robots === undefined) return undefined;
+  return no({ reason: "NoFleet", message: "no fleet is connected: robots get no model yet" });
+}
+
+/** Pods that a request may reach now. */
+function readyPods(situation: Situation, plan: Plan): number {
+  const { input } = plan.serving;
+  if (input.pod === undefined && input.steps.length === 0) return Number.POSITIVE_INFINITY;
+  const stable = servingWorkload(situation, "stable")?.ready ?? 0;
+  const canary =
+    (plan.canary?.weightPercent ?? 0) > 0 ? (servingWorkload(situation, "canary")?.ready ?? 0) : 0;
+  return stable + canary;
+}
+
+/** Problems of serving pods, those of what spec asks for first. */
+function problemsOf({ observed, target }: Situation): readonly ContainerProblem[] {
+  const pods = observed.pods.filter((pod) => pod.role !== "router" && !pod.leaving);
+  const wanted = pods.filter((pod) => pod.revision === target.name);
+  return [...wanted, ...pods].flatMap((pod) => pod.problems);
+}
+
+function placeProblem({ observed }: Situation): string | undefined {
+  const reason = observed.pods.find((pod) => pod.unschedulable !== undefined)?.unschedulable;
+  return reason === undefined ? undefined : `a pod has no place: ${reason}`;
+}
+
+/** A Deployment of the stable track or of the routers that has made no progress for too long. */
+function lateWorkload(situation: Situation, plan: Plan): string | undefined {
+  const workloads = [
+    ...workloadsOf(situation, "stable", plan.serving),
+    situation.observed.workloads.get(routerName(situation.name)),
+  ];
+  return workloads.find((workload) => workload?.deadlineExceeded === true && workload.current)?.name;
+}
+
+/** What spec asks for by name and the cluster does not have. */
+function missingKind({ spec, observed }: Situation): string | undefined {
+  const wanted = [
+    spec.autoscaling?.provider === "KEDA"
+      ? { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", field: "autoscaling.provider" }
+      : undefined,
+    spec.traffic?.parentRefs === undefined
+      ? undefined
+      : { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", field: "traffic.parentRefs" },
+  ];
+  const missing = wanted.find((kind) => kind !== undefined && !observed.serves(kind));
+  return missing === undefined
+    ? undefined
+    : `${missing.field} asks for a ${missing.kind} (${missing.apiVersion}), which this cluster does not serve: install it, or remove the field`;
+}
+
+function yes(reason: string, message: string): Finding {
+  return { status: "True", reason, message };
+}
+
+function no({ reason, message }: { reason: string; message: string }): Finding {
+  return { status: "False", reason, message };
+}

@@ -1,0 +1,48 @@
+import type { ControlledKind } from "../engine/kind.ts";
+import { GRPC_ROUTE, HTTP_ROUTE } from "./children/gateway-routes.ts";
+import { SCALED_OBJECT } from "./children/scaled-object.ts";
+import { SERVICE_MONITOR } from "./children/service-monitor.ts";
+import { decide } from "./decide.ts";
+import { SERVING_LABEL } from "./labels.ts";
+import { observe } from "./observe.ts";
+import type { Observed } from "./observed.ts";
+import { httpRouterClient, type RouterClient } from "./router-client.ts";
+import type { OperatorSettings } from "./settings.ts";
+
+export const MODEL_SERVING = { apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" } as const;
+
+/** ModelServing, as the engine runs it. */
+export function modelServingKind(
+  settings: OperatorSettings,
+  routers: RouterClient = httpRouterClient,
+): ControlledKind<Observed> {
+  return {
+    kind: MODEL_SERVING,
+    owns: [
+      { apiVersion: "apps/v1", kind: "ControllerRevision" },
+      { apiVersion: "v1", kind: "ConfigMap" },
+      { apiVersion: "v1", kind: "ServiceAccount" },
+      { apiVersion: "v1", kind: "Service" },
+      { apiVersion: "apps/v1", kind: "Deployment" },
+      { apiVersion: "policy/v1", kind: "PodDisruptionBudget" },
+      { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler" },
+      { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
+      SCALED_OBJECT,
+      SERVICE_MONITOR,
+      HTTP_ROUTE,
+      GRPC_ROUTE,
+    ],
+    reads: [
+      {
+        kind: { apiVersion: "v1", kind: "Pod" },
+        keyOf: ({ metadata }) => {
+          const name = metadata.labels?.[SERVING_LABEL];
+          return name === undefined ? undefined : { namespace: metadata.namespace ?? "", name };
+        },
+      },
+    ],
+    observe: (resource, cluster, signal, owned) =>
+      observe(resource, cluster, signal, owned, { settings, routers }),
+    decide,
+  };
+}

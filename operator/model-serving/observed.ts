@@ -1,0 +1,72 @@
+import type { RouterConfig, RouterReport } from "../../lib/config/router.ts";
+import type { ObjectKind } from "../engine/objects.ts";
+import type { Revision as Kept } from "../engine/revisions.ts";
+import type { Role } from "./labels.ts";
+import type { Track } from "./names.ts";
+import type { OperatorSettings } from "./settings.ts";
+
+/** What was seen of a Deployment. Counts are pods; its status may speak of an older spec (`current` is false). */
+export interface Workload {
+  readonly name: string;
+  /** Of its pod template; absent on the router's. */
+  readonly revision: string | undefined;
+  /** Image of its first container. */
+  readonly image: string | undefined;
+  /** Wanted count, as the spec holds it: an autoscaler may have written it. */
+  readonly replicas: number;
+  /** Whether the Deployment's controller has seen the spec that the other fields speak of. */
+  readonly current: boolean;
+  readonly pods: number;
+  readonly updated: number;
+  readonly ready: number;
+  readonly available: number;
+  readonly deadlineExceeded: boolean;
+}
+
+/** Why a container does not run: its own termination message, or the kubelet's word. */
+export interface ContainerProblem {
+  readonly container: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface ObservedPod {
+  readonly name: string;
+  readonly role: Role;
+  readonly track: Track | undefined;
+  readonly revision: string | undefined;
+  readonly ready: boolean;
+  readonly readySince: Date | undefined;
+  readonly leaving: boolean;
+  /** The scheduler's words where it found no place. */
+  readonly unschedulable: string | undefined;
+  /** Restarts of the serving container. */
+  readonly restarts: number;
+  readonly problems: readonly ContainerProblem[];
+}
+
+/** A router pod and what it answered when it was asked just now. */
+export interface ObservedRouter {
+  readonly pod: string;
+  readonly ready: boolean;
+  readonly readySince: Date | undefined;
+  /** On its way out; it may still finish requests. */
+  readonly leaving: boolean;
+  readonly report: RouterReport | undefined;
+}
+
+/** Everything that a decision reads beside the resource. */
+export interface Observed {
+  readonly settings: OperatorSettings;
+  readonly kept: readonly Kept[];
+  readonly workloads: ReadonlyMap<string, Workload>;
+  readonly pods: readonly ObservedPod[];
+  readonly routers: readonly ObservedRouter[];
+  /** Who the pods behind the main Service are; undefined before it exists. */
+  readonly routing: "Direct" | "Router" | undefined;
+  /** The configuration that routers are to have, as it was applied. */
+  readonly routerConfig: RouterConfig | undefined;
+  /** Names of the ConfigMaps that there are. */
+  readonly configMaps: ReadonlySet<string>;
+  serves(kind: ObjectKind): boolean;
+}

@@ -1,0 +1,131 @@
+import type { Deployment } from "kubernetes-types/apps/v1.js";
+import type { ConfigMap, ContainerStatus, Pod, Service } from "kubernetes-types/core/v1.js";
+import { z } from "zod";
+import { type RouterConfig, routerConfig } from "../../lib/config/router.ts";
+import type { KubeObject } from "../engine/objects.ts";
+import { REVISION_LABEL } from "../engine/revisions.ts";
+import { ROLE_LABEL, type Role, TRACK_LABEL } from "./labels.ts";
+import { TRACKS } from "./names.ts";
+import type { ContainerProblem, ObservedPod, Workload } from "./observed.ts";
+import { SERVER_CONTAINER } from "./pod/serving-pod.ts";
+
+/** Reads Kubernetes objects into what decisions are made of. Status that is not there yet counts as nothing. */
+
+export function readWorkload(object: KubeObject): Workload {
+  const { spec, status = {}, metadata } = object as Deployment;
+  const template = spec?.template;
+  return {
+    name: object.metadata.name,
+    revision: template?.metadata?.labels?.[REVISION_LABEL],
+    image: template?.spec?.containers[0]?.image,
+    replicas: spec?.replicas ?? 1,
+    current: (status.observedGeneration ?? 0) >= (metadata?.generation ?? 0),
+    pods: status.replicas ?? 0,
+    updated: status.updatedReplicas ?? 0,
+    ready: status.readyReplicas ?? 0,
+    available: status.availableReplicas ?? 0,
+    deadlineExceeded: (status.conditions ?? []).some(
+      ({ type, reason }) => type === "Progressing" && reason === "ProgressDeadlineExceeded",
+    ),
+  };
+}
+
+export function readPod(object: KubeObject): ObservedPod {
+  const { metadata, status } = object as Pod;
+  const labels = metadata?.labels ?? {};
+  const conditions = status?.conditions ?? [];
+  const ready = conditions.find(({ type }) => type === "Ready");
+  const scheduled = conditions.find(({ type }) => type === "PodScheduled");
+  const servers = status?.containerStatuses ?? [];
+  const leaving = metadata?.deletionTimestamp !== undefined;
+  const isReady = ready?.status === "True" && !leaving;
+  const since = ready?.lastTransitionTime;
+  return {
+    name: object.metadata.name,
+    role: (labels[ROLE_LABEL] ?? "inference") as Role,
+    track: TRACKS.find((track) => track === labels[TRACK_LABEL]),
+    revision: labels[REVISION_LABEL],
+    ready: isReady,
+    readySince: isReady && since !== undefined ? new Date(since) : undefined,
+    leaving,
+    unschedulable:
+      scheduled?.status === "False" && scheduled.reason === "Unschedulable"
+        ? (scheduled.message ?? "no node has room")
+        : undefined,
+    restarts: servers
+      .filter(({ name }) => name === SERVER_CONTAINER)
+      .reduce((sum, { restartCount }) => sum + restartCount, 0),
+    problems: [...(status?.initContainerStatuses ?? []), ...servers].flatMap(problemOf),
+  };
+}
+
+/** Names of the kubelet's waiting reasons that are not on the way to running. */
+const STUCK = new Set([
+  "CrashLoopBackOff",
+  "ImagePullBackOff",
+  "ErrImagePull",
+  "ErrImageNeverPull",
+  "InvalidImageName",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "RunContainerError",
+]);
+
+/** What a runtime writes as its last word. */
+const lastWord = z.object({ code: z.string(), message: z.string(), remedy: z.string().optional() });
+
+function problemOf(status: ContainerStatus): ContainerProblem[] {
+  if (status.ready) return [];
+  const container = status.name;
+  const { terminated, waiting } = status.state ?? {};
+  const ended = [terminated, status.lastState?.terminated].find(
+    (one) => one !== undefined && one.exitCode !== 0,
+  );
+  if (ended !== undefined) {
+    const word = parseLastWord(ended.message);
+    if (word !== undefined) {
+      const message = word.remedy === undefined ? word.message : `${word.message}: ${word.remedy}`;
+      return [{ container, code: word.code, message: message.slice(0, 1024) }];
+    }
+    if (terminated !== undefined || (waiting?.reason !== undefined && STUCK.has(waiting.reason))) {
+      const message = ended.message?.trim().slice(-512) || `exit code ${ended.exitCode}`;
+      return [{ container, code: ended.reason ?? "ContainerFailed", message }];
+    }
+  }
+  if (waiting?.reason !== undefined && STUCK.has(waiting.reason)) {
+    return [{ container, code: waiting.reason, message: (waiting.message ?? waiting.reason).slice(0, 1024) }];
+  }
+  return [];
+}
+
+function parseLastWord(text: string | undefined): z.output<typeof lastWord> | undefined {
+  if (text === undefined || !text.trimStart().startsWith("{")) return undefined;
+  try {
+    const parsed = lastWord.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    // A log line that only looks like JSON: the exit code is told instead.
+    return undefined;
+  }
+}
+
+/** Whether the main Service leads to routers or straight to the serving pods. */
+export function readRouting(object: KubeObject | undefined): "Direct" | "Router" | undefined {
+  const selector = (object as Service | undefined)?.spec?.selector;
+  if (selector === undefined) return undefined;
+  return selector[ROLE_LABEL] === "router" ? "Router" : "Direct";
+}
+
+export const ROUTER_CONFIG_KEY = "router.json";
+
+/** The configuration in a router's ConfigMap; undefined where there is none, or none that routers would accept. */
+export function readRouterConfig(object: KubeObject | undefined): RouterConfig | undefined {
+  const text = (object as ConfigMap | undefined)?.data?.[ROUTER_CONFIG_KEY];
+  if (text === undefined) return undefined;
+  try {
+    return routerConfig.safeParse(JSON.parse(text)).data;
+  } catch {
+    // Somebody wrote over it; the next apply puts it right.
+    return undefined;
+  }
+}

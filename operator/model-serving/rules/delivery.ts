@@ -1,0 +1,120 @@
+import { routerConfigMap } from "../children/config-map.ts";
+import { trackDeployments } from "../children/deployment.ts";
+import { podDisruptionBudget } from "../children/pdb.ts";
+import { routerDeployment } from "../children/router-deployment.ts";
+import { service } from "../children/service.ts";
+import { serviceAccount } from "../children/service-account.ts";
+import { selectorOf } from "../labels.ts";
+import { deploymentName, routerName, stepName, TRACKS, trackServiceName } from "../names.ts";
+import type { Plan, Rule, Situation } from "../plan.ts";
+import type { Revision } from "../revision.ts";
+
+/** The pods of the stable track, and what they run as. */
+export const stablePods: Rule = (situation, plan) => {
+  const { name } = situation;
+  return {
+    children: [
+      ...plan.children,
+      ...(needsAccount(situation, plan) ? [serviceAccount(situation)] : []),
+      ...trackDeployments(situation, plan, "stable", plan.serving, plan.replicas),
+      podDisruptionBudget(situation, { name, selector: selectorOf(name, "inference", "stable") }),
+    ],
+  };
+};
+
+/** The canary's pods, for as long as any router may still send them requests. */
+export const canaryPods: Rule = (situation, plan) => {
+  const { name } = situation;
+  const revision = plan.canary === undefined ? undefined : situation.revision(plan.canary.revision);
+  if (revision === undefined) return {};
+  return {
+    children: [
+      ...plan.children,
+      ...trackDeployments(situation, plan, "canary", revision, plan.canaryReplicas),
+      // In a promotion the canary carries all requests: evictions must leave it whole as well.
+      podDisruptionBudget(situation, {
+        name: deploymentName(name, "canary"),
+        selector: selectorOf(name, "inference", "canary"),
+      }),
+    ],
+  };
+};
+
+/** The router and the Services that it sends requests to. */
+export const routerPods: Rule = (situation, plan) => {
+  const { name } = situation;
+  if (!plan.router || plan.routerConfig === undefined) return {};
+  const tracks = TRACKS.map((track) =>
+    service(situation, {
+      name: trackServiceName(name, track),
+      selector: selectorOf(name, "inference", track),
+      protocols: trackProtocols(situation, plan, track),
+    }),
+  );
+  return {
+    children: [
+      ...plan.children,
+      routerConfigMap(situation, plan.routerConfig),
+      ...tracks,
+      ...stepServices(situation, plan),
+      routerDeployment(situation, plan),
+      podDisruptionBudget(situation, { name: routerName(name), selector: selectorOf(name, "router") }),
+    ],
+  };
+};
+
+/** The Service that clients know. */
+export const mainService: Rule = (situation, plan) => {
+  const { name, spec } = situation;
+  const routed = plan.routing === "Router";
+  return {
+    children: [
+      ...plan.children,
+      service(situation, {
+        name,
+        selector: routed ? selectorOf(name, "router") : selectorOf(name, "inference", "stable"),
+        protocols: plan.serving.input.protocols,
+        annotations: spec.traffic?.serviceAnnotations,
+      }),
+    ],
+  };
+};
+
+/** Whether any pod runs as the account that is made for the resource; a kept revision may, where spec no longer does. */
+function needsAccount(situation: Situation, plan: Plan): boolean {
+  const { name, target } = situation;
+  const canary = plan.canary === undefined ? undefined : situation.revision(plan.canary.revision);
+  const templates = [target, plan.serving, plan.stable, canary].flatMap((revision) =>
+    revision === undefined ? [] : [revision.input.pod, ...revision.input.steps.map((step) => step.pod)],
+  );
+  return plan.router || templates.some((template) => template?.spec?.serviceAccountName === name);
+}
+
+/** One Service a node that runs a container of its own, in each track that has it. */
+function stepServices(situation: Situation, plan: Plan) {
+  const { name } = situation;
+  const canary = plan.canary === undefined ? undefined : situation.revision(plan.canary.revision);
+  const tracks = [
+    ["stable", plan.stable ?? plan.serving],
+    ["stable", plan.serving],
+    ["canary", canary],
+  ] as const;
+  const services = tracks.flatMap(([track, revision]) =>
+    (revision?.input.steps ?? []).map((step) => {
+      const own = stepName(name, step.node, track);
+      const selector = selectorOf(name, "step", track, step.node);
+      return [own, service(situation, { name: own, selector, protocols: stepProtocols(step) })] as const;
+    }),
+  );
+  return [...new Map(services).values()];
+}
+
+function stepProtocols({ pod, grpc }: Revision["input"]["steps"][number]) {
+  const ports = pod.spec?.containers.flatMap((container) => container.ports ?? []) ?? [];
+  return { http: ports.some(({ name }) => name === "http"), grpc };
+}
+
+function trackProtocols(situation: Situation, plan: Plan, track: "stable" | "canary") {
+  const canary = plan.canary === undefined ? undefined : situation.revision(plan.canary.revision);
+  return (track === "canary" ? (canary ?? plan.serving) : plan.serving).input.protocols;
+}

@@ -1,0 +1,198 @@
+import { type Analysis, type Evidence, judge, type Numbers, numbersOf, type Verdict } from "../analysis.ts";
+import type { CanaryStatus, LastRollout, Plan, Situation, Told } from "../plan.ts";
+import { sameGraph } from "../strategy.ts";
+import { readyOf } from "../workloads.ts";
+import { canarySize, stepWeight } from "./scale.ts";
+
+/** The part of the plan that a rollout changes. */
+export type Rollout = Pick<
+  Plan,
+  | "stable"
+  | "serving"
+  | "canary"
+  | "lastRollout"
+  | "failedRevisions"
+  | "handledAction"
+  | "events"
+  | "replicas"
+>;
+
+/** A rollout with its canary; transitions are only asked while there is one. */
+export interface UnderWay extends Rollout {
+  readonly canary: CanaryStatus;
+}
+
+const NO_NUMBERS: Numbers = { requests: 0, errorPerMille: 0, restarts: 0 };
+
+export function started(situation: Situation, rollout: Rollout, attempt: number): Rollout {
+  const { target, now, spec } = situation;
+  const at = now.toISOString();
+  const canary: CanaryStatus = {
+    revision: target.name,
+    ...(target.input.modelDigest === undefined ? {} : { modelDigest: target.input.modelDigest }),
+    phase: "Starting",
+    attempt,
+    step: 0,
+    steps: spec.canary?.steps.length ?? 0,
+    weightPercent: 0,
+    startedAt: at,
+    waitingSince: at,
+    ...NO_NUMBERS,
+  };
+  const stable = rollout.stable?.name ?? "";
+  return tell(
+    { ...rollout, canary },
+    "Normal",
+    "RolloutStarted",
+    `Revision ${target.name} is rolled out beside ${stable}`,
+  );
+}
+
+/** Begins to wait for a step: its numbers start from nothing. */
+export function toStep(situation: Situation, rollout: UnderWay, step: number): Rollout {
+  const {
+    stepStartedAt: _,
+    p99Milliseconds: _1,
+    stableP99Milliseconds: _2,
+    mirrored: _3,
+    ...rest
+  } = rollout.canary;
+  const { divergencePerMille: _4, ...canary } = rest;
+  return {
+    ...rollout,
+    canary: {
+      ...canary,
+      ...NO_NUMBERS,
+      phase: "Stepping",
+      step,
+      steps: situation.spec.canary?.steps.length ?? 0,
+      waitingSince: situation.now.toISOString(),
+    },
+  };
+}
+
+export function promoting(situation: Situation, rollout: UnderWay, message: string): Rollout {
+  const { stepStartedAt: _, ...canary } = rollout.canary;
+  return tell(
+    { ...rollout, canary: { ...canary, phase: "Promoting", waitingSince: situation.now.toISOString() } },
+    "Normal",
+    "Promoting",
+    `Revision ${canary.revision}: ${message}`,
+  );
+}
+
+/**
+ * Takes the weight back. How it ended is told at once; the canary stays in status, and its pods stay, until every
+ * router has let go of it.
+ */
+export function rollingBack(
+  situation: Situation,
+  rollout: UnderWay,
+  end: { result: Exclude<LastRollout["result"], "Promoted">; reason: string; message: string },
+): Rollout {
+  const { canary } = rollout;
+  const failed = end.result !== "Superseded";
+  const lastRollout: LastRollout = {
+    revision: canary.revision,
+    ...end,
+    message: end.message.slice(0, 4096),
+    finishedAt: situation.now.toISOString(),
+    attempt: canary.attempt,
+    step: canary.step,
+    requests: canary.requests,
+  };
+  const failedRevisions = failed
+    ? [...new Set([...rollout.failedRevisions, canary.revision])].slice(-10)
+    : rollout.failedRevisions;
+  return tell(
+    {
+      ...rollout,
+      canary: { ...canary, phase: "RollingBack", waitingSince: situation.now.toISOString() },
+      lastRollout,
+      failedRevisions,
+    },
+    failed ? "Warning" : "Normal",
+    end.result,
+    `Revision ${canary.revision} is taken back (${end.reason}): ${end.message}`,
+  );
+}
+
+export function ended({ canary: _, ...rollout }: UnderWay): Rollout {
+  return { ...rollout, canary: undefined };
+}
+
+export function tell<T extends Rollout>(rollout: T, type: Told["type"], reason: string, message: string): T {
+  return { ...rollout, events: [...rollout.events, { type, reason, message: message.slice(0, 1024) }] };
+}
+
+/** Whether the canary has the pods that a weight needs, and all of them ready. */
+export function canaryReadyFor(situation: Situation, rollout: UnderWay, weightPercent: number): boolean {
+  const revision = situation.revision(rollout.canary.revision);
+  return (
+    revision !== undefined &&
+    readyOf(situation, "canary", revision) >= canarySize(weightPercent, rollout.replicas)
+  );
+}
+
+export function currentStepWeight(situation: Situation, { canary }: UnderWay): number {
+  return stepWeight(situation, canary.step);
+}
+
+/** Restarts of the canary's serving containers since its pods began. */
+export function restartsOf({ observed }: Situation, canary: CanaryStatus): number {
+  return observed.pods
+    .filter((pod) => pod.track === "canary" && pod.revision === canary.revision)
+    .reduce((restarts, pod) => restarts + pod.restarts, 0);
+}
+
+/** What the running step has shown so far; undefined without a step that has begun and an analysis. */
+export function evidenceOf(situation: Situation, rollout: UnderWay): Evidence | undefined {
+  const analysis = analysisOf(situation);
+  const { canary, stable } = rollout;
+  if (analysis === undefined || stable === undefined || canary.stepStartedAt === undefined) return undefined;
+  const revision = situation.revision(canary.revision);
+  const ready = revision === undefined ? 0 : readyPods(situation, canary);
+  return {
+    analysis,
+    weightPercent: canary.weightPercent,
+    reports: situation.observed.routers
+      .map(({ report }) => report)
+      .filter((report) => report !== undefined)
+      .filter((report) => report.generation === canary.generation),
+    canary: canary.revision,
+    stable: stable.name,
+    restarts: restartsOf(situation, canary),
+    ready: revision?.input.pod === undefined && revision?.input.steps.length === 0 ? 1 : ready,
+  };
+}
+
+export function verdictOf(situation: Situation, rollout: UnderWay): Verdict | undefined {
+  const evidence = evidenceOf(situation, rollout);
+  return evidence === undefined ? undefined : judge(evidence);
+}
+
+export function numbers(situation: Situation, rollout: UnderWay): Numbers {
+  const evidence = evidenceOf(situation, rollout);
+  return evidence === undefined
+    ? { ...NO_NUMBERS, restarts: restartsOf(situation, rollout.canary) }
+    : numbersOf(evidence);
+}
+
+export function analysisOf({ spec }: Situation): Analysis | undefined {
+  return spec.canary?.analysis;
+}
+
+/** Whether the way that this rollout goes is still the one that `spec` asks for. */
+export function stillByCanary(situation: Situation, { stable, canary }: UnderWay): boolean {
+  const revision = situation.revision(canary.revision);
+  return (
+    situation.spec.canary !== undefined ||
+    (stable !== undefined && revision !== undefined && !sameGraph(stable, revision))
+  );
+}
+
+function readyPods({ observed }: Situation, canary: CanaryStatus): number {
+  return observed.pods.filter(
+    (pod) => pod.track === "canary" && pod.revision === canary.revision && pod.ready,
+  ).length;
+}
