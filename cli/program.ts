@@ -1,5 +1,14 @@
 import { Command } from "commander";
+import { addActions } from "./commands/action.ts";
+import { addDelete } from "./commands/delete.ts";
+import { addDescribe } from "./commands/describe.ts";
+import { addGet } from "./commands/get.ts";
+import { addLogs } from "./commands/logs.ts";
 import { addUp } from "./commands/up.ts";
+import { addValidate } from "./commands/validate.ts";
+import { addVersion } from "./commands/version.ts";
+
+const commands = [addUp, addGet, addDescribe, addDelete, addLogs, addValidate, addActions, addVersion];
 
 /** `naru`, with one file a command. Errors of use are thrown, so that main decides how the process exits. */
 export function buildProgram(): Command {
@@ -8,7 +17,7 @@ export function buildProgram(): Command {
     .showHelpAfterError("(naru --help shows what there is)")
     .helpCommand("help [command]", "show how a command is used")
     .exitOverride();
-  for (const add of [addUp]) add(program);
+  for (const add of commands) add(program);
   for (const command of program.commands) command.exitOverride();
   return program;
 }

@@ -38,7 +38,9 @@ async function up(dir: string, verbose: boolean): Promise<void> {
   let watch: { stop(): void } | undefined;
   try {
     refuseNothing(dir, standalone);
-    watch = await cluster.watch(MODEL_SERVING, tellProgress(standalone));
+    const progress = new Progress(standalone);
+    watch = await cluster.watch(MODEL_SERVING, (event) => progress.tell(event));
+    progress.begin();
     engine = await startControllers({
       cluster,
       kinds: [modelServingKind(settings)],
@@ -74,25 +76,40 @@ function refuseNothing(dir: string, standalone: Standalone): void {
 }
 
 /** Prints what changes about each resource, and its addresses each time that it becomes ready or they change. */
-function tellProgress(standalone: Standalone): (event: { type: string; object: KubeObject }) => void {
-  const told = new Map<string, { conditions: readonly Condition[]; address: string }>();
-  return ({ type, object }) => {
-    const key = `${object.metadata.namespace}/${object.metadata.name}`;
-    if (type === "Deleted") {
-      told.delete(key);
-      console.log(`modelserving/${object.metadata.name}  deleted`);
+class Progress {
+  readonly #standalone: Standalone;
+  readonly #told = new Map<string, { conditions: readonly Condition[]; address: string }>();
+  /** What was stored by an earlier life is where changes begin from: it is not news. */
+  #silent = true;
+
+  constructor(standalone: Standalone) {
+    this.#standalone = standalone;
+  }
+
+  begin(): void {
+    this.#silent = false;
+  }
+
+  tell({ type, object }: { type: string; object: KubeObject }): void {
+    const { name, namespace } = object.metadata;
+    const key = `${namespace}/${name}`;
+    const before = this.#told.get(key);
+    const conditions = conditionsOf(object);
+    if (this.#silent) {
+      this.#told.set(key, { conditions, address: "" });
       return;
     }
-    const before = told.get(key);
-    const conditions = conditionsOf(object);
+    if (type === "Deleted") {
+      this.#told.delete(key);
+      console.log(`modelserving/${name}  deleted`);
+      return;
+    }
     for (const line of progressLines(object, before?.conditions ?? [])) console.log(line);
     const ready = conditions.some((condition) => condition.type === "Ready" && condition.status === "True");
-    const address = ready
-      ? addressLine(object.metadata.name, localAddressOf(object, standalone.addresses()))
-      : "";
+    const address = ready ? addressLine(name, localAddressOf(object, this.#standalone.addresses())) : "";
     if (address !== "" && address !== before?.address) console.log(address);
-    told.set(key, { conditions, address });
-  };
+    this.#told.set(key, { conditions, address });
+  }
 }
 
 function engineLog(log: (level: "info" | "warn" | "error", message: string) => void) {
