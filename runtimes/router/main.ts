@@ -2,18 +2,20 @@ import { createServer } from "node:http";
 import type { Server } from "node:net";
 import { httpConfig } from "../../lib/config/inference.ts";
 import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
+import { manageHttp2 } from "../../lib/http/http2-lifecycle.ts";
 import { httpServerOptions } from "../../lib/http/server-options.ts";
 import { openServiceAddresses } from "../../lib/http/service-address.ts";
 import type { RunningProgram } from "../../lib/process/run.ts";
 import type { RuntimeContext } from "../runtime.ts";
 import { adminServer } from "./admin.ts";
 import { ConfigSource } from "./config-source.ts";
+import { routerGrpcServer } from "./grpc/server.ts";
 import { handleRest } from "./rest.ts";
 import { Router } from "./router.ts";
 
 /** A router that runs. Ports are those that were taken, should 0 have been asked for. */
 export interface RunningRouter extends RunningProgram {
-  readonly ports: { readonly http: number; readonly admin: number };
+  readonly ports: { readonly http: number; readonly grpc: number; readonly admin: number };
 }
 
 /**
@@ -40,9 +42,12 @@ export async function start({ env, log }: RuntimeContext): Promise<RunningRouter
   );
   const lifecycle = manageHttp1(data, http);
   const admin = adminServer(router, source, http, () => lifecycle.draining);
+  const grpc = routerGrpcServer(router, log);
+  const grpcLifecycle = manageHttp2(grpc, http);
+  await listen(grpc, env.grpcPort, env.listenHost);
   await listen(data, env.httpPort, env.listenHost);
   await admin.listen({ port: env.adminPort, host: env.listenHost });
-  const ports = { http: portOf(data), admin: portOf(admin.server) };
+  const ports = { http: portOf(data), grpc: portOf(grpc), admin: portOf(admin.server) };
   log.info({ ports, generation: router.report().generation, ready: router.ready }, "listens");
 
   const close = async (): Promise<void> => {
@@ -54,12 +59,13 @@ export async function start({ env, log }: RuntimeContext): Promise<RunningRouter
   return {
     ports,
     async drain() {
-      const report = await lifecycle.drain();
-      log.info({ report }, "drained the data port");
+      const [rest, rpc] = await Promise.all([lifecycle.drain(), grpcLifecycle.drain()]);
+      log.info({ rest, grpc: rpc }, "drained");
       await close();
     },
     stop() {
       lifecycle.stop();
+      grpcLifecycle.stop();
       close().catch((error: unknown) => log.warn({ err: error }, "did not close cleanly"));
     },
   };

@@ -65,7 +65,6 @@ export class GrpcUpstream {
     const ping = setInterval(() => this.#ping(pooled), PING_INTERVAL_MS).unref();
     session.once("connect", () => {
       pooled.connected = true;
-      session.socket.setNoDelay(true);
     });
     session.once("goaway", () => {
       pooled.retired = true;

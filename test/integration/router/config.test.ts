@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../support/eventually.ts";
-import { startLoad } from "../../support/load.ts";
+import { startLoad } from "../../zero-loss/load.ts";
 import { folder, infer, inferBody, router, server } from "./harness.ts";
 
 const track = (revision: string, url: string, weightPercent: number) => ({

@@ -1,0 +1,339 @@
+import {
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { messageOf } from "../../../lib/errors.ts";
+import { encodeGrpcMessage, type GrpcOutcome, GrpcStatus, outcomeOf } from "../../../lib/grpc/status.ts";
+import { deadlineExceeded, parseGrpcTimeout } from "../../../lib/http/deadline.ts";
+import { REQUEST_ID_HEADER, requestIdOf } from "../../../lib/telemetry/logger.ts";
+import { REVISION_HEADER } from "../headers.ts";
+import type { HoldGate, HoldLimits } from "../hold.ts";
+import { isError } from "./outcome.ts";
+import type { GrpcTap } from "./tap.ts";
+import { formatGrpcTimeout } from "./timeout.ts";
+import type { GrpcUpstream, PooledSession } from "./upstream.ts";
+
+/** What a call ended with. */
+export interface GrpcOutcomeSeen {
+  /** grpc-status; CANCELLED where the client left. */
+  readonly code: number;
+  readonly milliseconds: number;
+  readonly error: boolean;
+}
+
+export interface GrpcExchangeOptions {
+  readonly upstream: GrpcUpstream;
+  readonly gate: HoldGate;
+  readonly revision: string;
+  /** For unary inference; a stream lives as long as its client's own deadline allows. */
+  readonly timeoutMilliseconds: number | undefined;
+  /** Whether the call may run twice: V2 inference, which only reads. */
+  readonly repeatable: boolean;
+  readonly hold: HoldLimits | undefined;
+  readonly tap: GrpcTap | undefined;
+  retried(): void;
+  ended(outcome: GrpcOutcomeSeen): void;
+}
+
+/** What is kept to send a call again; a call that sent more is not repeated. */
+const KEPT_BYTES = 256 * 1024;
+/** A call that was refused as never begun may meet a second backend that is just going, hardly a third. */
+const MAX_REPEATS = 2;
+
+/**
+ * Passes one HTTP/2 stream of gRPC to a backend and back: messages unparsed, backpressure and trailers both ways,
+ * whatever the method. A call is repeated, before any answer came, when it was certainly never begun (the
+ * session did not connect, or GOAWAY and REFUSED_STREAM said so), and once when its connection broke, if it may
+ * run twice; in both cases only while all that was sent is still kept.
+ */
+export class GrpcExchange {
+  readonly #client: ServerHttp2Stream;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #options: GrpcExchangeOptions;
+  readonly #requestId: string;
+  readonly #began = performance.now();
+  #deadline: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #kept: Buffer[] | undefined = [];
+  #keptBytes = 0;
+  #clientEnded = false;
+  #upstream: ClientHttp2Stream | undefined;
+  #session: PooledSession | undefined;
+  #repeats = 0;
+  #broken = 0;
+  #answered = false;
+  #trailers: OutgoingHttpHeaders | undefined;
+  #done = false;
+  #holding: AbortController | undefined;
+
+  constructor(client: ServerHttp2Stream, headers: IncomingHttpHeaders, options: GrpcExchangeOptions) {
+    this.#client = client;
+    this.#headers = headers;
+    this.#options = options;
+    this.#requestId = requestIdOf(headers);
+  }
+
+  start(): void {
+    const client = this.#client;
+    client.on("close", () => this.#clientClosed());
+    client.on("data", (chunk: Buffer) => this.#fromClient(chunk));
+    client.on("end", () => {
+      this.#clientEnded = true;
+      this.#upstream?.end();
+    });
+    client.on("wantTrailers", () => client.sendTrailers(this.#trailers ?? trailersOf(LOST)));
+    const asked = this.#headers["grpc-timeout"];
+    const own = typeof asked === "string" ? parseGrpcTimeout(asked) : undefined;
+    const limit = Math.min(
+      own ?? Number.POSITIVE_INFINITY,
+      this.#options.timeoutMilliseconds ?? Number.POSITIVE_INFINITY,
+    );
+    if (Number.isFinite(limit)) {
+      this.#deadline = this.#began + limit;
+      this.#timer = setTimeout(() => this.#late(), Math.min(limit, MAX_TIMER_MS));
+    }
+    if (this.#options.gate.closed && this.#options.hold !== undefined)
+      void this.#holdThenSend(this.#options.hold);
+    else this.#send();
+  }
+
+  #send(): void {
+    const session = this.#options.upstream.session();
+    this.#session = session;
+    let upstream: ClientHttp2Stream;
+    try {
+      upstream = session.session.request(this.#requestHeaders(), { endStream: false });
+    } catch (thrown) {
+      // The session ended between its choice and its use.
+      this.#failedBeforeAnswer(messageOf(thrown), true);
+      return;
+    }
+    this.#upstream = upstream;
+    session.streams += 1;
+    let broke: Error | undefined;
+    upstream.on("response", (headers, flags) => this.#onResponse(headers, flags));
+    upstream.on("data", (chunk: Buffer) => this.#fromBackend(chunk));
+    upstream.on("trailers", (trailers) => {
+      this.#trailers = messageHeaders(trailers);
+    });
+    upstream.on("drain", () => this.#client.resume());
+    upstream.on("error", (error) => {
+      broke = error;
+    });
+    upstream.on("close", () => {
+      session.streams -= 1;
+      if (this.#upstream === upstream) this.#backendClosed(upstream, session, broke);
+    });
+    for (const chunk of this.#kept ?? []) upstream.write(chunk);
+    if (this.#clientEnded) upstream.end();
+  }
+
+  #requestHeaders(): OutgoingHttpHeaders {
+    const headers = messageHeaders(this.#headers);
+    for (const name of [":method", ":path", ":authority", ":scheme"] as const) {
+      if (this.#headers[name] !== undefined) headers[name] = this.#headers[name];
+    }
+    // Names that a header of ours must not be confused with were dropped with the rest of the connection's own.
+    headers.te = "trailers";
+    headers[REQUEST_ID_HEADER] = this.#requestId;
+    if (this.#deadline !== undefined) {
+      headers["grpc-timeout"] = formatGrpcTimeout(this.#deadline - performance.now());
+    }
+    return headers;
+  }
+
+  #fromClient(chunk: Buffer): void {
+    this.#options.tap?.request(chunk);
+    if (this.#kept !== undefined) {
+      this.#keptBytes += chunk.length;
+      if (this.#keptBytes <= KEPT_BYTES) this.#kept.push(chunk);
+      // Nothing was sent yet while it is held: then nothing may be forgotten, and the client has to wait.
+      else if (this.#upstream === undefined) {
+        this.#kept.push(chunk);
+        this.#client.pause();
+      } else this.#kept = undefined;
+    }
+    if (this.#upstream?.write(chunk) === false) this.#client.pause();
+  }
+
+  #onResponse(received: IncomingHttpHeaders, flags: number): void {
+    if (this.#done || this.#client.destroyed) return;
+    this.#answered = true;
+    this.#kept = undefined;
+    this.#options.tap?.answering(received);
+    const headers = messageHeaders(received);
+    headers[":status"] = Number(received[":status"] ?? 200);
+    headers[REQUEST_ID_HEADER] = this.#requestId;
+    headers[REVISION_HEADER] = this.#options.revision;
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) {
+      // Trailers only: an error, or an answer of no message.
+      this.#trailers = headers;
+      this.#client.respond(headers, { endStream: true });
+      return;
+    }
+    this.#client.respond(headers, { waitForTrailers: true });
+  }
+
+  #fromBackend(chunk: Buffer): void {
+    if (this.#done || this.#client.destroyed) return;
+    this.#options.tap?.answer(chunk);
+    if (!this.#client.write(chunk)) {
+      const upstream = this.#upstream;
+      upstream?.pause();
+      this.#client.once("drain", () => upstream?.resume());
+    }
+  }
+
+  #backendClosed(upstream: ClientHttp2Stream, session: PooledSession, broke: Error | undefined): void {
+    if (this.#done) return;
+    if (!this.#answered) {
+      const refused = upstream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+      this.#failedBeforeAnswer(
+        broke?.message ?? "the backend closed the stream",
+        refused || !session.connected,
+      );
+      return;
+    }
+    if (this.#trailers === undefined) {
+      this.#trailers = trailersOf(LOST);
+      this.#end(GrpcStatus.UNAVAILABLE);
+    } else {
+      this.#end(statusOf(this.#trailers));
+    }
+    if (!this.#client.destroyed) this.#client.end();
+  }
+
+  #failedBeforeAnswer(why: string, neverBegun: boolean): void {
+    const { hold, repeatable, retried } = this.#options;
+    if (this.#done) return;
+    this.#upstream = undefined;
+    const connected = this.#session?.connected === true;
+    if (this.#kept !== undefined) {
+      if (neverBegun && !connected && hold !== undefined) {
+        void this.#holdThenSend(hold);
+        return;
+      }
+      if (neverBegun ? this.#repeats < MAX_REPEATS : repeatable && this.#broken === 0) {
+        if (neverBegun) this.#repeats += 1;
+        else this.#broken += 1;
+        retried();
+        this.#send();
+        return;
+      }
+    }
+    this.#fail({ code: GrpcStatus.UNAVAILABLE, message: `no answer of the revision's backend: ${why}` });
+  }
+
+  async #holdThenSend(hold: HoldLimits): Promise<void> {
+    this.#holding = new AbortController();
+    try {
+      await this.#options.gate.wait(hold, this.#holding.signal);
+    } catch (thrown) {
+      if (!this.#done) this.#fail(outcomeOf(thrown));
+      return;
+    } finally {
+      this.#holding = undefined;
+    }
+    if (this.#done) return;
+    this.#send();
+    this.#client.resume();
+  }
+
+  #late(): void {
+    if (this.#done) return;
+    if (this.#deadline !== undefined && performance.now() < this.#deadline) {
+      this.#timer = setTimeout(
+        () => this.#late(),
+        Math.min(this.#deadline - performance.now(), MAX_TIMER_MS),
+      );
+      return;
+    }
+    this.#fail(outcomeOf(deadlineExceeded()));
+  }
+
+  #clientClosed(): void {
+    if (this.#done) return;
+    this.#end(GrpcStatus.CANCELLED);
+    this.#abandon();
+  }
+
+  /** Answers with a status of the router's own, whatever was sent before. */
+  #fail(outcome: GrpcOutcome): void {
+    if (this.#done) return;
+    const client = this.#client;
+    const trailers = trailersOf(outcome);
+    this.#end(outcome.code);
+    this.#abandon();
+    if (client.destroyed) return;
+    if (this.#answered) {
+      this.#trailers = trailers;
+      client.end();
+    } else {
+      client.respond(
+        {
+          ":status": 200,
+          "content-type": "application/grpc",
+          [REQUEST_ID_HEADER]: this.#requestId,
+          [REVISION_HEADER]: this.#options.revision,
+          ...trailers,
+        },
+        { endStream: true },
+      );
+    }
+    // What the client may still send is not wanted.
+    client.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  #abandon(): void {
+    this.#holding?.abort(new Error("the call has ended"));
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #end(code: number): void {
+    this.#done = true;
+    this.#kept = undefined;
+    clearTimeout(this.#timer);
+    this.#options.ended({
+      code,
+      error: isError(code),
+      milliseconds: performance.now() - this.#began,
+    });
+  }
+}
+
+/** Node's timers take no more; a longer deadline is looked at again then. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const LOST: GrpcOutcome = { code: GrpcStatus.UNAVAILABLE, message: "the backend broke off in its answer" };
+
+function trailersOf({ code, message }: GrpcOutcome): OutgoingHttpHeaders {
+  return { "grpc-status": String(code), "grpc-message": encodeGrpcMessage(message) };
+}
+
+function statusOf(trailers: OutgoingHttpHeaders): number {
+  const status = trailers["grpc-status"];
+  return status === undefined ? GrpcStatus.UNKNOWN : Number(status);
+}
+
+const CONNECTION_OWN: ReadonlySet<string> = new Set([
+  "te",
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** The message's own headers: no pseudo-headers, nothing of the connection. */
+function messageHeaders(received: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const name in received) {
+    if (name.startsWith(":") || CONNECTION_OWN.has(name)) continue;
+    headers[name] = received[name];
+  }
+  return headers;
+}
