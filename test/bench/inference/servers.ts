@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { accepts, end, freePort } from "../../support/proxies/program.ts";
+import { accepts, end, freePort } from "../../support/program.ts";
 import { processTree } from "../process-usage.ts";
 import type { Protocol } from "./load-job.ts";
 import { pinned } from "./pinned.ts";

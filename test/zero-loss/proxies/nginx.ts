@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accepts, end, freePort, start } from "./program.ts";
+import { accepts, end, freePort, start } from "../../support/program.ts";
 import type { PoolingProxy, ProxyOptions } from "./proxy.ts";
 
 /** nginx as ingress-nginx configures it towards pods, but for retries: those are off, so that a loss is seen. */

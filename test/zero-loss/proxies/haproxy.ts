@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accepts, end, freePort, start } from "./program.ts";
+import { accepts, end, freePort, start } from "../../support/program.ts";
 import type { PoolingProxy, ProxyOptions } from "./proxy.ts";
 
 /** More than the pods that one test brings up at a time. */

@@ -43,6 +43,8 @@ export interface LoadOptions {
 export interface Load {
   /** Sent so far. */
   readonly sent: () => number;
+  /** Lost so far. */
+  readonly lost: () => number;
   /** Ends after the requests under way; a request that was sent is always accounted for. */
   finish(): Promise<LoadReport>;
 }
@@ -73,6 +75,7 @@ export function startLoad(options: LoadOptions): Load {
   const clients = Array.from({ length: options.clients }, client);
   return {
     sent: () => sent,
+    lost: () => lost.length,
     async finish() {
       going = false;
       await Promise.all(clients);

@@ -1,0 +1,94 @@
+import { digitsShot } from "./digits-shots.ts";
+import { follow, seeded } from "./follower.ts";
+import { type LoadReport, startLoad } from "./load.ts";
+import { IDLE_SECONDS, type ZeroLossPath } from "./paths.ts";
+import { startHaproxy } from "./proxies/haproxy.ts";
+import { startNginx } from "./proxies/nginx.ts";
+import type { PoolingProxy } from "./proxies/proxy.ts";
+import { startWorld } from "./world.ts";
+
+export interface RunOptions {
+  /** Least requests through each proxy. */
+  readonly requests: number;
+  /** Idle time-out of the proxies, where it is not what the resource says. */
+  readonly idleTimeoutSeconds?: number;
+  /** Stops as soon as something was lost: enough where a loss is what has to be seen. */
+  readonly untilLost?: boolean;
+  readonly mostMilliseconds?: number;
+}
+
+export interface PathOutcome {
+  readonly path: string;
+  readonly proxy: string;
+  readonly disturbances: number;
+  readonly report: LoadReport;
+}
+
+/** Gaps between bursts, around the proxies' idle time-out. */
+const GAPS = [0.05, 0.95, 0.2, 1, 0.1, 1.05];
+
+/** Runs a path under load through both proxies at once, until the load is sent and the path went through once. */
+export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<readonly PathOutcome[]> {
+  const idleTimeoutSeconds = options.idleTimeoutSeconds ?? IDLE_SECONDS;
+  const random = seeded(path.name.length * 7919);
+  const world = await startWorld();
+  const proxies: PoolingProxy[] = [];
+  const followers: { stop(): Promise<void> }[] = [];
+  try {
+    await world.apply(path.spec);
+    for (const start of [startNginx, startHaproxy]) proxies.push(await start({ idleTimeoutSeconds }));
+    for (const proxy of proxies) followers.push(follow(() => world.endpoints(), proxy, random));
+    for (const proxy of proxies) await answers(proxy);
+
+    const loads = proxies.map((proxy) =>
+      startLoad({
+        url: proxy.url,
+        clients: 8,
+        keepAlive: proxy.clientsKeepAlive,
+        shot: digitsShot,
+        thinkMilliseconds: 5,
+        bursts: {
+          busyMilliseconds: 500,
+          gapMilliseconds: (burst) =>
+            (GAPS[burst % GAPS.length] ?? 0) * idleTimeoutSeconds * 1000 + random() * 50,
+        },
+      }),
+    );
+    const deadline = performance.now() + (options.mostMilliseconds ?? Number.POSITIVE_INFINITY);
+    const goOn = () => {
+      if (performance.now() > deadline) return false;
+      if (options.untilLost) return loads.every((load) => load.lost() === 0);
+      return loads.some((load) => load.sent() < options.requests);
+    };
+    let disturbances = 0;
+    do {
+      await path.disturb(world, path.spec);
+      disturbances += 1;
+    } while (goOn());
+    // Until the last change has reached both proxies and the pods that left are gone.
+    if (!options.untilLost) await new Promise((resolve) => setTimeout(resolve, 3000));
+    const reports = await Promise.all(loads.map((load) => load.finish()));
+    return reports.map((report, index) => ({
+      path: path.name,
+      proxy: proxies[index]?.name ?? "",
+      disturbances,
+      report,
+    }));
+  } finally {
+    for (const follower of followers) await follower.stop();
+    for (const proxy of proxies) await proxy.stop();
+    await world.stop();
+  }
+}
+
+/** Waits until the proxy has its upstreams, so that the load begins on ground that holds. */
+async function answers(proxy: PoolingProxy): Promise<void> {
+  const { path, body, headers } = digitsShot(0);
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const response = await fetch(`${proxy.url}${path}`, { method: "POST", body: String(body), headers });
+    await response.arrayBuffer();
+    if (response.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${proxy.name} answers no request`);
+}
