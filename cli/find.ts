@@ -22,11 +22,17 @@ export async function findOne(
   const names = all.map(({ metadata }) => metadata.name);
   throw new NaruError({
     code: "NotFound",
-    message: `${kind.plural} "${name}" not found in namespace "${namespace}"`,
+    message: `${qualified(kind)} "${name}" not found in namespace "${namespace}"`,
     remedy:
       names.length === 0
         ? `there are no ${kind.plural} in it: look in all namespaces with naru get ${kind.plural} -A`
         : `there ${names.length === 1 ? "is" : "are"} ${names.slice(0, 10).join(", ")}`,
     status: 404,
   });
+}
+
+/** `modelservings.naru.dev`, `pods`: a kind as kubectl names it in errors. */
+function qualified({ apiVersion, plural }: KnownKind): string {
+  const [group, version] = apiVersion.split("/");
+  return version === undefined ? plural : `${plural}.${group}`;
 }
