@@ -19,6 +19,7 @@ export interface FetchOptions {
   signal?: AbortSignal;
   retry?: RetryPolicy;
   lookup?: TransportOptions["lookup"];
+  stallMilliseconds?: number;
   freeBytes?: BlobCacheOptions["freeBytes"];
   now?: () => number;
   random?: () => number;
@@ -54,6 +55,7 @@ export async function fetchArtifacts(config: FetchConfig, options: FetchOptions)
   const transport = new Transport({
     env,
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    ...(options.stallMilliseconds === undefined ? {} : { stallMilliseconds: options.stallMilliseconds }),
   });
   const store = new S3Store(transport, config.s3, env);
   const keep = new Set(config.files.map(({ sha256 }) => sha256));

@@ -14,7 +14,6 @@ import {
 import { isRefusedAddress, isRefusedHost } from "./refused-address.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Without a byte for so long the connection counts as cut. */
 const STALL_TIMEOUT_MS = 30_000;
 /** Behind a proxy there may be no resolver that answers. */
 const LOOKUP_TIMEOUT_MS = 5000;
@@ -35,6 +34,8 @@ export interface TransportOptions {
   env: NodeJS.ProcessEnv;
   /** Stands for the system's resolver. */
   lookup?: AllLookup;
+  /** Without a byte for so long a connection counts as cut. */
+  stallMilliseconds?: number;
 }
 
 export type AllLookup = (
@@ -69,7 +70,7 @@ export class Transport {
   readonly #lookup: AllLookup;
   readonly #allowPlainHttp: boolean;
 
-  constructor({ env, lookup = dnsLookup }: TransportOptions) {
+  constructor({ env, lookup = dnsLookup, stallMilliseconds = STALL_TIMEOUT_MS }: TransportOptions) {
     this.#lookup = lookup;
     this.#allowPlainHttp = env.NARU_ALLOW_PLAIN_HTTP === "1";
     const tls = trustOf(env);
@@ -77,8 +78,8 @@ export class Transport {
       connect: { ...tls, lookup: guardedLookup(lookup), timeout: CONNECT_TIMEOUT_MS },
       proxyTls: tls,
       requestTls: tls,
-      headersTimeout: STALL_TIMEOUT_MS,
-      bodyTimeout: STALL_TIMEOUT_MS,
+      headersTimeout: stallMilliseconds,
+      bodyTimeout: stallMilliseconds,
       httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? "",
       httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? "",
       noProxy: env.no_proxy ?? env.NO_PROXY ?? "",

@@ -22,6 +22,10 @@ export class FileServer {
   readonly mishaps: Mishap[] = [];
   content: Buffer;
   etag: string | undefined = '"v1"';
+  /** Bytes of bodies that were written, over all requests. */
+  written = 0;
+  /** Writes so many bytes of a body at a time, with a pause between them. */
+  trickle: number | undefined;
   /** Leaves the size out of the answer. */
   chunked = false;
 
@@ -76,8 +80,21 @@ export class FileServer {
       response.write(body.subarray(0, mishap.cutAfter), () => response.destroy());
     } else if (mishap !== undefined && "stallAfter" in mishap) {
       response.write(body.subarray(0, mishap.stallAfter));
+    } else if (this.trickle !== undefined) {
+      this.#trickle(response, body, this.trickle);
     } else {
       response.end(body);
     }
+  }
+
+  #trickle(response: ServerResponse, body: Buffer, step: number): void {
+    if (response.destroyed) return;
+    const part = body.subarray(0, step);
+    this.written += part.length;
+    if (part.length === body.length) {
+      response.end(part);
+      return;
+    }
+    response.write(part, () => setTimeout(() => this.#trickle(response, body.subarray(step), step), 2));
   }
 }

@@ -68,6 +68,13 @@ test("a cut connection is gone on from the byte where it was cut, on condition t
   expect(events.filter(({ kind }) => kind === "retry")).toHaveLength(2);
 });
 
+test("a connection that is open and brings nothing counts as cut", async () => {
+  server.mishaps.push({ stallAfter: 1_000_000 });
+  await bring({ stallMilliseconds: 200 });
+  expect((await view()).equals(content)).toBe(true);
+  expect(server.asked.map(({ answered }) => answered)).toEqual([200, 206]);
+});
+
 test("a file that changed between two parts is brought anew", async () => {
   server.mishaps.push({ cutAfter: 1_000_000 });
   const changed = randomBytes(2_000_000);

@@ -82,6 +82,31 @@ test("killed in the middle of a download, it goes on from the byte that it had",
   expect((await readFile(join(directory, "models/digits/model.onnx"))).equals(content)).toBe(true);
 });
 
+test("killed again and again at any moment, it comes to the end, and no byte is fetched much more than once", async () => {
+  // About a second of download, and each life of the program sees a part of it.
+  server.trickle = 4000;
+  let kills = 0;
+  for (; kills < 12; kills++) {
+    const program = await start(config(sha256(content)));
+    const seen = server.asked.length;
+    const killer = vi
+      .waitFor(() => expect(server.asked.length).toBeGreaterThan(seen), { timeout: 20_000, interval: 5 })
+      .then(() => new Promise((resolve) => setTimeout(resolve, 30 * kills)))
+      .then(() => program.child.kill("SIGKILL"));
+    const [code] = await program.end;
+    if (code === 0) {
+      killer.catch(() => undefined);
+      break;
+    }
+    await killer;
+    await expect(stat(join(directory, "models/blobs/sha256", sha256(content)))).rejects.toThrow("ENOENT");
+  }
+  expect(kills).toBeGreaterThan(1);
+  expect((await readFile(join(directory, "models/digits/model.onnx"))).equals(content)).toBe(true);
+  // What was on its way in a socket when the program died is fetched again.
+  expect(server.written).toBeLessThan(content.length + kills * 300_000);
+});
+
 test("SIGTERM in the middle ends it at once and not with success", async () => {
   server.mishaps.push({ stallAfter: 1000 });
   const program = await start(config(sha256(content)));

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type HttpConfig, httpConfig } from "../../../lib/config/inference.ts";
 import { manageHttp1 } from "../../../lib/http/http1-lifecycle.ts";
 import type { ServerLifecycle } from "../../../lib/http/lifecycle.ts";
@@ -201,4 +201,22 @@ test("a connection beyond the limit is refused, and those within it go on", asyn
   const second = await RawConnection.open(port);
   await second.untilClosed();
   expect((await first.request("/")).body).toBe("ok");
+});
+
+test("a thousand connections opened and dropped leave nothing behind", async () => {
+  const { lifecycle, port } = await serve();
+  for (let round = 0; round < 10; round++) {
+    const connections = await Promise.all(Array.from({ length: 100 }, () => RawConnection.open(port)));
+    for (const [index, { socket }] of connections.entries()) {
+      // Some without a word, some in the middle of a request, some rudely.
+      if (index % 3 === 1) socket.write("POST /wait HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nabc");
+      if (index % 3 === 2) socket.resetAndDestroy();
+      else socket.destroy();
+    }
+  }
+  await vi.waitFor(() => expect(lifecycle).toMatchObject({ connections: 0, inFlight: 0 }), {
+    timeout: 10_000,
+  });
+  const after = await RawConnection.open(port);
+  expect((await after.request("/")).body).toBe("ok");
 });
