@@ -70,12 +70,23 @@ export class ConfigSource {
    * @throws NaruError InvalidConfig, InvalidGraph (400), StaleConfig (409); nothing changes then.
    */
   async push(document: unknown): Promise<void> {
-    const config = parseConfig(document);
-    if (this.#ledger.judge(config, "push") === "stale") throw stale(config, this.#ledger.latest);
-    const { settled } = this.#options.router.offer(config);
-    this.#ledger.accept(config, "push");
+    const { settled } = this.#acceptPush(document);
     this.#save();
     await settled;
+  }
+
+  #acceptPush(document: unknown): { settled: Promise<void> } {
+    try {
+      const config = parseConfig(document);
+      if (this.#ledger.judge(config, "push") === "stale") throw stale(config, this.#ledger.latest);
+      const offered = this.#options.router.offer(config);
+      this.#ledger.accept(config, "push");
+      return offered;
+    } catch (error) {
+      // The operator reads what is wrong from the report; a late push of a former leader is none of its business.
+      if (error instanceof NaruError && error.status === 400) this.#options.router.refuse(error);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

@@ -128,6 +128,7 @@ export class Router {
   }
 
   async #applyChecked(config: RouterConfig, signal: AbortSignal, settled: () => void): Promise<void> {
+    let said: string | undefined;
     for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
       try {
         const [stable, canary] = await Promise.all([
@@ -141,10 +142,12 @@ export class Router {
         settled();
         if (signal.aborted) return;
         const known = error instanceof NaruError ? error : unexpected(error);
-        if (this.#problem?.message !== known.message) {
+        if (said !== known.message) {
           this.#log.warn({ err: known, generation: config.generation }, "configuration not applied yet");
         }
-        this.#problem = problemOf(known);
+        said = known.message;
+        // What only waits for a canary's pods is no problem of a router that serves.
+        if (known.code !== "BackendUnavailable" || !this.ready) this.#problem = problemOf(known);
         // An edge that does not fit may fit once the node's pods have rolled on, so that is looked at again too.
         await new Promise((resolve) => setTimeout(resolve, wait).unref());
         if (signal.aborted) return;

@@ -47,7 +47,7 @@ describe("a pushed configuration", () => {
     ],
     [
       "has a graph with a cycle",
-      (url: string) => ({
+      () => ({
         generation: "g2",
         model: "digits",
         stable: {
@@ -67,9 +67,8 @@ describe("a pushed configuration", () => {
             ],
           },
         },
-        url,
       }),
-      "InvalidConfig",
+      "InvalidGraph",
     ],
   ])("that %s is answered 400, and the old one stays", async (_, broken, code) => {
     const backend = await server();
@@ -82,8 +81,9 @@ describe("a pushed configuration", () => {
     expect(answer.status).toBe(400);
     expect(answer.headers.get("naru-error-code")).toBe(code);
     expect((await infer(url)).status).toBe(200);
-    expect(await report()).toMatchObject({ generation: "g1", ready: true });
+    expect(await report()).toMatchObject({ generation: "g1", ready: true, problem: { code } });
     expect((await push("not an object")).status).toBe(400);
+    expect((await push(config("g1", backend.url))).body.problem).toBeUndefined();
   });
 
   it("counts a request that began under the former generation there, and not under the new one", async () => {
