@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../lib/errors.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Cluster, ClusterError, type WatchEvent } from "./cluster.ts";
@@ -131,6 +132,9 @@ export class Controller<Observed> {
       const result = await this.#process(taken);
       this.#metrics?.ended(result, (this.#clock.monotonic() - from) / 1000);
       this.#queue.done(taken.key);
+      // A reconcile that changes nothing waits for nothing. Thousands of them in a row would keep the process from
+      // its sockets and timers: from newcomers, health checks, and the renewal of its lease.
+      await nextTurn();
     }
   }
 

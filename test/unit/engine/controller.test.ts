@@ -540,6 +540,26 @@ describe("the loop", () => {
     await engine.controller.stop();
   });
 
+  test("a long row of reconciles that wait for nothing does not keep the process from its other work", async () => {
+    const cluster = memoryCluster();
+    for (let i = 0; i < 200; i++) await cluster.applyAs("kubectl", widget(`w${i}`, { children: [] }));
+    await settled();
+    let decided = 0;
+    let decidedBeforeOtherWork: number | undefined;
+    const kind = widgetKind({
+      decide: (resource) => {
+        if (decided === 0) setImmediate(() => (decidedBeforeOtherWork = decided));
+        decided++;
+        return { children: [], status: resource.status, events: [] };
+      },
+    });
+    const engine = await startWidgets({ cluster, kind });
+    await engine.advance(100);
+    expect(decided).toBe(200);
+    expect(decidedBeforeOtherWork).toBeLessThan(50);
+    await engine.controller.stop();
+  });
+
   test("no resource is reconciled twice at once, and different ones are", async () => {
     const cluster = memoryCluster();
     const running = new Map<string, number>();
