@@ -14,6 +14,9 @@ import {
 /** How long a session that comes during a drain is served before it is ended. */
 const LATE_SESSION_MS = 500;
 
+/** For clients to read the last GOAWAY, and to close. */
+const LAST_GOAWAY_MS = 1000;
+
 interface Session {
   readonly session: ServerHttp2Session;
   readonly timers: Set<NodeJS.Timeout>;
@@ -98,7 +101,9 @@ export function manageHttp2(
       activity.ended();
       if (entry !== undefined) entry.streams--;
     });
-    entry?.retire?.();
+    // Not in this very event: streams of the same read would be reset ahead of the GOAWAY that explains it, and
+    // @grpc/grpc-js would repeat them on this connection, where they hang.
+    if (entry?.retire !== undefined) setImmediate(entry.retire);
   });
 
   const stop = () => {
@@ -124,6 +129,8 @@ export function manageHttp2(
     }
     await activity.idle(now() + (options.finishMilliseconds ?? DEFAULT_FINISH_MS));
     const cut = activity.inFlight;
+    // A socket that is destroyed with a stream unread is reset, and its client loses the GOAWAY that came before.
+    if (cut === 0) await activity.quiet(0, now() + LAST_GOAWAY_MS);
     stop();
     return { served: activity.served - servedBefore, idleClosed, cut, milliseconds: now() - began };
   };
