@@ -30,8 +30,13 @@ export class Backends {
     this.#onHeldRefused = onHeldRefused;
   }
 
-  get(address: BackendAddress, http: HttpConfig): Backend {
-    const key = keyOf(address);
+  /**
+   * @param owner whose connections these are: a Service outlives the pods behind it, and a connection opened to
+   * the pods of one canary revision leads there for as long as they drain. Each canary has connections of its own,
+   * or it would be judged by the answers of the one before.
+   */
+  get(address: BackendAddress, http: HttpConfig, owner: string): Backend {
+    const key = `${owner} ${keyOf(address)}`;
     const known = this.#entries.get(key);
     if (known !== undefined) {
       clearTimeout(known.closing);

@@ -42,11 +42,6 @@ export class ConfigSource {
     this.#options = options;
   }
 
-  /** What was accepted last, applied or not. */
-  get latest(): RouterConfig | undefined {
-    return this.#ledger.latest;
-  }
-
   /** Resolves once the kept configuration and the file were read; whether either could be applied, the router says. */
   async open(): Promise<void> {
     await this.#restore();

@@ -213,6 +213,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#done) return;
     if (error instanceof NaruError) {
       this.#fail(error);
+    } else if (codeOf(error) === "UND_ERR_INVALID_ARG") {
+      this.#fail(unforwardable());
     } else if (this.#status !== 0) {
       // The client must not take a part for the whole: its connection is cut too.
       this.#response.destroy();
@@ -296,6 +298,17 @@ function broken(error: Error): NaruError {
 }
 
 /** The error's code, not its message, which holds addresses. */
-function codeOf(error: Error): string {
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown";
   return "code" in error && typeof error.code === "string" ? error.code : error.name;
+}
+
+/** Node's parser lets through what undici would not send: `OPTIONS *`, odd bytes in a path. */
+function unforwardable(): NaruError {
+  return new NaruError({
+    code: "InvalidRequest",
+    message: "the request's method, path or headers can't be passed on",
+    remedy: "send a path that begins with a slash, percent-encoded",
+    status: 400,
+  });
 }

@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import { httpConfig } from "../../lib/config/inference.ts";
 import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
 import { manageHttp2 } from "../../lib/http/http2-lifecycle.ts";
-import { httpServerOptions } from "../../lib/http/server-options.ts";
+import { applyTimeouts, httpServerOptions } from "../../lib/http/server-options.ts";
 import { openServiceAddresses } from "../../lib/http/service-address.ts";
 import type { RunningProgram } from "../../lib/process/run.ts";
 import type { RuntimeContext } from "../runtime.ts";
@@ -20,14 +20,22 @@ export interface RunningRouter extends RunningProgram {
 
 /**
  * Starts the router: `router.json` in NARU_CONFIG_DIR, then what is pushed to `PUT /naru/config`. It listens from the start,
- * configured or not, and is ready once a configuration is applied. Connection rules are those of its first
- * configuration; the operator restarts routers to change them.
+ * configured or not, and is ready once a configuration is applied. Connection rules follow the configuration too: a
+ * change of the ingress profile reaches connections that are opened from then on.
  */
 export async function start({ env, log }: RuntimeContext): Promise<RunningRouter> {
   const addresses = openServiceAddresses(process.env.NARU_HOSTS_FILE, (problem) =>
     log.warn({ problem }, "hosts file"),
   );
-  const router = new Router(addresses, log);
+  // One object, which the servers' lifecycles read anew for each connection.
+  const http = httpConfig.parse({});
+  const data = createServer(httpServerOptions(http), (request, response) =>
+    handleRest(router, request, response),
+  );
+  const router = new Router(addresses, log, (config) => {
+    Object.assign(http, config.http);
+    applyTimeouts(data, http);
+  });
   const source = new ConfigSource({
     configDir: env.configDir,
     stateDir: process.env.NARU_STATE_DIR,
@@ -35,11 +43,7 @@ export async function start({ env, log }: RuntimeContext): Promise<RunningRouter
     log,
   });
   await source.open();
-  const http = source.latest?.http ?? httpConfig.parse({});
 
-  const data = createServer(httpServerOptions(http), (request, response) =>
-    handleRest(router, request, response),
-  );
   const lifecycle = manageHttp1(data, http);
   const admin = adminServer(router, source, http, () => lifecycle.draining);
   const grpc = routerGrpcServer(router, log);

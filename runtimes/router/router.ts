@@ -27,6 +27,7 @@ export class Router {
   readonly metrics: RouterMetrics;
   readonly mirror: Mirror;
   readonly #log: Logger;
+  readonly #onApplied: (config: RouterConfig) => void;
   readonly #now: () => number;
   #routing: Routing | undefined;
   #problem: Problem | undefined;
@@ -34,8 +35,15 @@ export class Router {
   #inFlight = 0;
   #lastRequest: number | undefined;
 
-  constructor(addresses: ServiceAddresses, log: Logger, now: () => number = () => performance.now()) {
+  /** `onApplied` hears of each configuration when it comes into force. */
+  constructor(
+    addresses: ServiceAddresses,
+    log: Logger,
+    onApplied: (config: RouterConfig) => void = () => undefined,
+    now: () => number = () => performance.now(),
+  ) {
     this.#log = log;
+    this.#onApplied = onApplied;
     this.#now = now;
     this.mirror = new Mirror();
     this.metrics = new RouterMetrics(
@@ -160,6 +168,7 @@ export class Router {
     this.#routing = routing;
     this.#pending = undefined;
     this.#problem = undefined;
+    this.#onApplied(routing.config);
     const inUse = new Set(routing.tracks().flatMap(backendsOf));
     this.backends.retain(inUse, routing.config.requestTimeoutMilliseconds + 1000, (error) =>
       this.#log.warn({ err: error }, "connections of a former backend did not close"),
@@ -177,13 +186,13 @@ export class Router {
 
   async #track(config: RouterConfig, track: RouterTrack, signal: AbortSignal): Promise<Track> {
     if (track.graph === undefined) return this.#simpleTrack(config, track);
-    const graph = await checkGraph(track.graph, (address) => this.#backend(config, address), signal);
+    const graph = await checkGraph(track.graph, (address) => this.#backend(config, track, address), signal);
     return { ...this.#counted(track), target: { kind: "graph", graph } };
   }
 
   #simpleTrack(config: RouterConfig, track: RouterTrack): Track {
     if (track.backend === undefined) throw new TypeError("a track without a graph has a backend");
-    const backend = this.#backend(config, track.backend);
+    const backend = this.#backend(config, track, track.backend);
     return { ...this.#counted(track), target: { kind: "backend", backend } };
   }
 
@@ -191,8 +200,10 @@ export class Router {
     return { revision, counters: new TrackCounters(revision), metrics: this.metrics.revision(revision) };
   }
 
-  #backend(config: RouterConfig, address: BackendAddress): Backend {
-    return this.backends.get(address, config.http);
+  #backend(config: RouterConfig, track: RouterTrack, address: BackendAddress): Backend {
+    // The stable pods roll from one revision to the next behind one Service: their connections go on.
+    const owner = track === config.canary ? `canary ${track.revision}` : "stable";
+    return this.backends.get(address, config.http, owner);
   }
 }
 

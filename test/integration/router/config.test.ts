@@ -108,6 +108,14 @@ describe("a pushed configuration", () => {
     });
   });
 
+  it("changes the keep-alive of connections, as the ingress profile asks", async () => {
+    const backend = await server();
+    const { url, push } = await router(config("g1", backend.url, { http: { keepAliveSeconds: 61 } }));
+    expect((await infer(url)).headers.get("keep-alive")).toBe("timeout=61");
+    await push(config("g2", backend.url, { http: { keepAliveSeconds: 601 } }));
+    expect((await infer(url)).headers.get("keep-alive")).toBe("timeout=601");
+  });
+
   it("loses no request under load, whatever it changes", async () => {
     const [a, b] = [await server(), await server()];
     const { url, push, report } = await router(config("g0", a.url));

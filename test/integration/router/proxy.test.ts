@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../support/eventually.ts";
+import { RawConnection } from "../../support/raw-http.ts";
 import { infer, inferBody, outputOf, router, server } from "./harness.ts";
 
 const stable = (url: string, weightPercent = 100) => ({
@@ -266,9 +267,16 @@ describe("what goes wrong", () => {
 
   it("answers bytes that are no HTTP with 400 and goes on", async () => {
     const backend = await server();
-    const { url } = await router({ generation: "g1", model: "digits", stable: stable(backend.url) });
+    const { url, report } = await router({
+      generation: "g1",
+      model: "digits",
+      stable: stable(backend.url),
+    });
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     socket.write("GARBAGE\r\n\r\n");
+    const star = await RawConnection.open(Number(new URL(url).port));
+    star.send("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n");
+    expect((await star.answer()).head).toContain("400");
     const said = await new Promise<string>((resolve) => {
       let text = "";
       socket.on("data", (chunk) => {
@@ -278,6 +286,7 @@ describe("what goes wrong", () => {
     });
     expect(said).toContain("400");
     expect((await infer(url)).status).toBe(200);
+    expect((await report()).tracks[0]).toMatchObject({ errors: 0 });
   });
 });
 
