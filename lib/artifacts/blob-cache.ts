@@ -80,7 +80,9 @@ export class BlobCache {
   }
 
   /**
-   * Makes room for `bytes` more, within the bound and on the disk; files of `keep` stay.
+   * Makes room for `bytes` more, within the bound and on the disk. Files of `keep` stay, and so does what another fetch
+   * used a moment ago: a pod may bring its models by several, one for each source, and must not lose the first for the
+   * second.
    *
    * @throws NaruError CacheTooSmall, DiskFull
    */
@@ -89,7 +91,7 @@ export class BlobCache {
     let held = blobs.reduce((sum, blob) => sum + blob.size, 0) + (await this.#heldByPartials(keep));
     let free = await this.#freeBytes(this.#directory);
     const leaving = blobs
-      .filter(({ sha256 }) => !keep.has(sha256))
+      .filter(({ sha256, usedAt }) => !keep.has(sha256) && this.#now() - usedAt > IN_USE_MS)
       .sort((a, b) => a.usedAt - b.usedAt || (a.sha256 < b.sha256 ? -1 : 1));
     for (const blob of leaving) {
       if (held + bytes <= this.#maxBytes && bytes <= free) break;
@@ -127,6 +129,9 @@ export class BlobCache {
     return blobs;
   }
 }
+
+/** Longer than pods take from their first model to their start. */
+const IN_USE_MS = 10 * 60_000;
 
 /** Nobody goes on with a download of another model after so long. */
 const ABANDONED_AFTER_MS = 24 * 3_600_000;

@@ -38,9 +38,7 @@ export function httpFile(transport: Transport, url: URL, env: NodeJS.ProcessEnv)
   return {
     async open({ start, validator, signal }) {
       const token =
-        env.NARU_SOURCE_TOKEN_FILE === undefined
-          ? env.NARU_SOURCE_TOKEN
-          : await readSecretFile(env.NARU_SOURCE_TOKEN_FILE);
+        env.BEARER_TOKEN_FILE === undefined ? env.BEARER_TOKEN : await readSecretFile(env.BEARER_TOKEN_FILE);
       const answer = await transport.get(url, {
         headers: rangeHeaders(start, validator),
         ...(token === undefined ? {} : { ownHeaders: { authorization: `Bearer ${token}` } }),

@@ -52,7 +52,7 @@ async function held(): Promise<string[]> {
 test("the least recently used model leaves for the one that comes, its view with it", async () => {
   let clock = Date.now();
   const now = () => {
-    clock += 1000;
+    clock += 3_600_000;
     return clock;
   };
   await bring(["a"], 2_500_000, { now });
@@ -74,6 +74,13 @@ test("files that are wanted together never leave for each other", async () => {
   expect(await held()).toEqual(["a", "b", "c"]);
 });
 
+test("a model that another source's fetch brought a moment ago does not leave for the next", async () => {
+  await bring(["a"], 2_500_000);
+  await bring(["b"], 2_500_000);
+  await expect(bring(["c"], 2_500_000)).rejects.toMatchObject({ code: "CacheTooSmall" });
+  expect(await held()).toEqual(["a", "b"]);
+});
+
 test("a file larger than the cache is refused, also when its size is not told before", async () => {
   await expect(bring(["a"], 999_999)).rejects.toMatchObject({ code: "CacheTooSmall" });
   const chunked = servers.get("b")?.server;
@@ -82,9 +89,10 @@ test("a file larger than the cache is refused, also when its size is not told be
 });
 
 test("room on the disk is made before the download, and a disk with too little is told before a byte is written", async () => {
+  const later = Date.now() + 3_600_000;
   await bring(["a"], 10_000_000);
   const freeAfterEviction = async () => ((await held()).includes("a") ? 500_000 : 1_500_000);
-  await bring(["b"], 10_000_000, { freeBytes: freeAfterEviction });
+  await bring(["b"], 10_000_000, { freeBytes: freeAfterEviction, now: () => later });
   expect(await held()).toEqual(["b"]);
   await expect(bring(["c"], 10_000_000, { freeBytes: async () => 999_999 })).rejects.toMatchObject({
     code: "DiskFull",

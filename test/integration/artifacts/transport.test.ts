@@ -83,7 +83,7 @@ test("a bearer token goes to the source, and to no other origin that it redirect
   secure.mishaps.push({ status: 302, headers: { location: `http://127.0.0.1:${plainPort}/elsewhere` } });
   await bring(`https://localhost:${securePort}/model.onnx?x=1`, {
     NARU_CA_FILE: certificates.caFile,
-    NARU_SOURCE_TOKEN_FILE: tokenFile,
+    BEARER_TOKEN_FILE: tokenFile,
   });
   expect(await brought()).toBe(true);
   expect(secure.asked[0]).toMatchObject({
