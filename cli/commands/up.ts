@@ -120,14 +120,17 @@ function engineLog(log: (level: "info" | "warn" | "error", message: string) => v
   return { debug: () => undefined, info: write("info"), warn: write("warn"), error: write("error") };
 }
 
-/** Ctrl-C, a closed terminal and `kill` end it in order; whatever comes after the first asks for the end at once. */
+/** A terminal, npm and a launcher may each deliver one and the same Ctrl-C. */
+const SAME_SIGNAL_MS = 500;
+
+/** Ctrl-C, a closed terminal and `kill` end it in order; what comes later asks for the end at once. */
 function stopSignal(): { first: Promise<void>; again(act: () => void): void } {
   let onAgain = () => undefined as unknown;
-  let count = 0;
+  let firstAt: number | undefined;
   const first = new Promise<void>((resolve) => {
     const onSignal = () => {
-      count += 1;
-      if (count === 1) resolve();
+      firstAt ??= performance.now();
+      if (performance.now() - firstAt < SAME_SIGNAL_MS) resolve();
       else onAgain();
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
