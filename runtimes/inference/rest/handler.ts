@@ -4,7 +4,6 @@ import { NaruError } from "../../../lib/errors.ts";
 import { deadlineOf } from "../../../lib/http/deadline.ts";
 import { errorAnswer } from "../../../lib/http/error-answer.ts";
 import { type Logger, REQUEST_ID_HEADER, requestIdOf } from "../../../lib/telemetry/logger.ts";
-import { decodeInferRequest } from "../../../lib/v2/infer-request.ts";
 import { encodeInferResponse } from "../../../lib/v2/infer-response.ts";
 import { invalid, quote } from "../../../lib/v2/invalid.ts";
 import { parseObject, readParameters } from "../../../lib/v2/json-body.ts";
@@ -12,6 +11,7 @@ import type { ModelRepository, ServerMetadata } from "../model.ts";
 import { readBody } from "./body.ts";
 import { ClientSignal } from "./client-signal.ts";
 import { compress, decompress, encodingFor } from "./compression.ts";
+import { RequestDecoder } from "./decode-thread.ts";
 import { type Route, routeOf } from "./route.ts";
 
 const lengthHeader = "inference-header-content-length";
@@ -35,6 +35,7 @@ export function restHandler(options: RestOptions): RequestListener {
 
 class Rest {
   readonly #options: RestOptions;
+  readonly #decoder = new RequestDecoder();
   /** Sent with every answer. */
   readonly #common: readonly string[];
 
@@ -97,7 +98,8 @@ class Rest {
     const sent = await readBody(request, config.maxRequestBytes, headerLength);
     const encoding = headers["content-encoding"];
     const body = encoding === undefined ? sent : await decompress(sent, encoding, config.maxRequestBytes);
-    const inferRequest = decodeInferRequest(body, headerLength);
+    const decoded = this.#decoder.decode(body, headerLength);
+    const inferRequest = decoded instanceof Promise ? await decoded : decoded;
     const answer = await model.infer(inferRequest, {
       signal: new ClientSignal(request.socket),
       deadline,

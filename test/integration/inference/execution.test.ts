@@ -75,6 +75,37 @@ describe("while a run of half a second goes on", () => {
   });
 });
 
+describe("a body with much JSON", () => {
+  const rows = 40_000;
+  const text = (data: string) =>
+    `{"inputs":[{"name":"image","datatype":"FP32","shape":[${rows},1,8,8],"data":[${data}]}],"parameters":{"binary_data_output":true}}`;
+  const post = (body: string) => fetch(`${served.url}/v2/models/small/infer`, { method: "POST", body });
+
+  test("is read while health is answered, and is answered as any other", async () => {
+    const body = Buffer.from(text(Array.from({ length: rows * 64 }, () => "0.12345678").join()));
+    let running = true;
+    const answer = fetch(`${served.url}/v2/models/small/infer`, { method: "POST", body }).finally(() => {
+      running = false;
+    });
+    const began = performance.now();
+    let slowest = 0;
+    while (running) {
+      const asked = performance.now();
+      await health();
+      slowest = Math.max(slowest, performance.now() - asked);
+    }
+    expect((await answer).status).toBe(200);
+    expect(slowest).toBeLessThan(Math.max(100, (performance.now() - began) / 3));
+  });
+
+  test("is refused for its mistakes as any other", async () => {
+    const short = await post(text(Array.from({ length: rows * 64 - 1 }, () => "0.12345678").join()));
+    expect([short.status, short.headers.get("naru-error-code")]).toEqual([400, "InvalidTensorData"]);
+    const broken = await post(text(`${"0.12345678,".repeat(rows * 64)}x`));
+    expect([broken.status, broken.headers.get("naru-error-code")]).toEqual([400, "InvalidJson"]);
+  });
+});
+
 test("a model whose runs are short answers inline, and its large requests go to a worker", async () => {
   const one = await served.infer("small", {
     inputs: [{ name: "image", datatype: "FP32", shape: [1, 1, 8, 8], data: new Float32Array(64).fill(0.5) }],

@@ -1,0 +1,29 @@
+import type { InferRequest, Tensor } from "../../../lib/v2/types.ts";
+
+/** To the decoding thread. */
+export interface DecodeJob {
+  readonly id: number;
+  readonly body: Uint8Array;
+  readonly headerLength: number | undefined;
+}
+
+/** From it: the request, or the NaruError that decoding threw. */
+export type DecodeAnswer =
+  | { readonly id: number; readonly request: InferRequest }
+  | {
+      readonly id: number;
+      readonly code: string;
+      readonly message: string;
+      readonly remedy: string;
+      readonly status: number;
+    };
+
+/** The memory of numeric tensors, which can be handed over instead of being copied. */
+export function buffersOf(tensors: readonly Tensor[]): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const { data } of tensors) {
+    if (!Array.isArray(data) && ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer)
+      buffers.add(data.buffer);
+  }
+  return [...buffers];
+}
