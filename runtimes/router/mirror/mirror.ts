@@ -27,7 +27,8 @@ export interface Sample {
  */
 export class Mirror {
   readonly #waiting: Sample[] = [];
-  readonly #closing = new AbortController();
+  readonly #underWay = new Set<AbortController>();
+  #closed = false;
   #active = 0;
   #bytes = 0;
 
@@ -36,7 +37,7 @@ export class Mirror {
   }
 
   submit(sample: Sample): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#closed) return;
     if (sample.bytes > MAX_SAMPLE_BYTES || this.#bytes + sample.bytes > MAX_BYTES) {
       sample.canary.metrics.mirrored("dropped");
       return;
@@ -47,7 +48,8 @@ export class Mirror {
   }
 
   close(): void {
-    this.#closing.abort(new Error("the router stops"));
+    this.#closed = true;
+    for (const ending of this.#underWay) ending.abort(new Error("the router stops"));
     this.#waiting.length = 0;
   }
 
@@ -74,16 +76,25 @@ export class Mirror {
       metrics.mirrored("dropped");
       return;
     }
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(sample.timeoutMilliseconds)]);
+    // AbortSignal.timeout would keep its timer, and what hangs on it, for its full time after the answer.
+    const ending = new AbortController();
+    const timer = setTimeout(
+      () => ending.abort(new Error("the canary did not answer in time")),
+      sample.timeoutMilliseconds,
+    );
+    this.#underWay.add(ending);
     let same: boolean;
     try {
-      same = sameAnswer(stable, await sample.canaryAnswer(signal), sample.comparison);
+      same = sameAnswer(stable, await sample.canaryAnswer(ending.signal), sample.comparison);
     } catch {
-      if (this.#closing.signal.aborted) return;
+      if (this.#closed) return;
       counters.mirrored += 1;
       counters.mirrorErrors += 1;
       metrics.mirrored("failed");
       return;
+    } finally {
+      clearTimeout(timer);
+      this.#underWay.delete(ending);
     }
     counters.mirrored += 1;
     if (!same) counters.diverged += 1;
