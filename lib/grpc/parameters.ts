@@ -52,7 +52,7 @@ function readValue(reader: ProtobufReader): ParameterValue | undefined {
   return value;
 }
 
-/** A whole number goes as `int64_param`, any other as `double_param`. */
+/** A whole number goes as `int64_param`, any other (-0 too, which no integer says) as `double_param`. */
 export function writeParameters(writer: ProtobufWriter, field: number, parameters: Parameters): void {
   for (const [key, value] of Object.entries(parameters)) {
     const entry = writer.open(field);
@@ -67,7 +67,7 @@ export function writeParameters(writer: ProtobufWriter, field: number, parameter
         writer.string(3, value);
         break;
       default:
-        if (Number.isSafeInteger(value)) {
+        if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
           writer.uint32(tagOf(2, WireType.varint));
           writer.integer(value);
         } else {
