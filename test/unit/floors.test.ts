@@ -16,6 +16,8 @@ interface Room {
 const ROOMS: readonly Room[] = [
   { path: "lib", floor: 0 },
   { path: "crds", floor: 1 },
+  // What the image's entry and its programs agree on: how a program is started.
+  { path: "runtimes/runtime.ts", floor: 1 },
   { path: "runtimes/inference", floor: 2 },
   { path: "runtimes/router", floor: 2 },
   { path: "runtimes/fetch", floor: 2 },
@@ -33,7 +35,7 @@ const ROOMS: readonly Room[] = [
 const ONE_FOLDER: Readonly<Record<string, string>> = {
   "@kubernetes/client-node": "operator/kube",
   "@dagrejs/graphlib": "lib/graph",
-  "onnxruntime-node": "runtimes/inference",
+  "onnxruntime-node": "lib/onnx",
   "@nats-io/": "lib/nats",
   sharp: "runtimes/inference/steps",
 };
@@ -77,7 +79,7 @@ function importsOf(file: string): Import[] {
 }
 
 function roomOf(file: string): Room | undefined {
-  return ROOMS.filter((room) => file.startsWith(`${room.path}/`)).sort(
+  return ROOMS.filter((room) => file === room.path || file.startsWith(`${room.path}/`)).sort(
     (a, b) => b.path.length - a.path.length,
   )[0];
 }
