@@ -90,7 +90,7 @@ export function numbersOf(evidence: Evidence): Numbers {
     ...(p99 === undefined ? {} : { p99Milliseconds: p99 }),
     ...(stableP99 === undefined ? {} : { stableP99Milliseconds: stableP99 }),
     ...(compared
-      ? { mirrored: canary.mirrored, divergencePerMille: perMille(canary.diverged, canary.mirrored) }
+      ? { mirrored: comparedOf(canary), divergencePerMille: perMille(canary.diverged, comparedOf(canary)) }
       : {}),
     restarts: evidence.restarts,
   };
@@ -177,7 +177,8 @@ function answersDiffer(evidence: Evidence, { canary }: Seen): Verdict | undefine
   const { analysis, weightPercent } = evidence;
   const { divergence } = analysis;
   if (divergence === undefined) return undefined;
-  const { mirrored, diverged } = canary;
+  const { diverged } = canary;
+  const mirrored = comparedOf(canary);
   // With few answers compared, only a share that is above the limit beyond chance is held against the canary.
   const share = mirrored >= analysis.minRequests ? diverged / mirrored : wilsonLower(diverged, mirrored);
   if (share * 1000 > divergence.maxPerMille) {
@@ -226,8 +227,13 @@ function sameBounds(bounds: readonly number[]): boolean {
 }
 
 /** Requests that the canary was asked, mirrored ones included: their clients had the stable revision's answer. */
-function answersOf({ requests, mirrored, mirrorErrors }: Totals): number {
-  return requests + mirrored + mirrorErrors;
+function answersOf({ requests, mirrored }: Totals): number {
+  return requests + mirrored;
+}
+
+/** Mirrored requests that both answered: a canary that fails one is counted as an error, not as another answer. */
+function comparedOf({ mirrored, mirrorErrors }: Totals): number {
+  return mirrored - mirrorErrors;
 }
 
 function errorsOf({ errors, mirrorErrors }: Totals): number {

@@ -41,10 +41,9 @@ function ready(situation: Situation, plan: Plan): Finding {
   const { observed, spec, refusal } = situation;
   const pods = readyPods(situation, plan);
   const routers = observed.routers.filter((router) => router.ready).length;
-  const behindRouter = observed.routing === "Router";
+  // It changes over only to those who are ready, so what is applied next may be told already.
+  const behindRouter = plan.routing === "Router";
   if (refusal !== undefined && (observed.routing === undefined || pods === 0)) return no(refusal);
-  if (observed.routing === undefined)
-    return no({ reason: "Starting", message: "nothing was seen to serve yet" });
   if (behindRouter && routers === 0) {
     const problem = observed.routers.map(({ report }) => report?.problem).find((one) => one !== undefined);
     // Before its nodes are ready a router can't read their metadata: that is no fault of the graph.
@@ -64,6 +63,8 @@ function ready(situation: Situation, plan: Plan): Finding {
     if (problem !== undefined) return no({ reason: problem.code, message: problem.message });
     return no({ reason: "PodsNotReady", message: placeProblem(situation) ?? "no pod is ready" });
   }
+  if (observed.routing === undefined)
+    return no({ reason: "NoService", message: "the Service is not there yet" });
   const count = Number.isFinite(pods) ? `${pods} pods are ready` : "every node is served elsewhere";
   return yes("Serving", behindRouter ? `${count}, behind ${routers} routers` : count);
 }
@@ -87,7 +88,7 @@ function progressing(situation: Situation, plan: Plan): Finding {
     return yes(reason, waits === undefined ? pods : `${pods}; ${waits}`);
   }
   const wanted = wantsRouter(situation, plan) ? "Router" : "Direct";
-  if (routing !== wanted || situation.observed.routing !== wanted) {
+  if (routing !== wanted) {
     return yes(
       "RoutingChanging",
       `the Service is to lead to ${wanted === "Router" ? "the routers" : "the pods"}`,

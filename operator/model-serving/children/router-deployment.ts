@@ -1,5 +1,7 @@
 import type { PodTemplateSpec } from "kubernetes-types/core/v1.js";
+import { canonicalJson, shortHash } from "../../engine/canonical.ts";
 import type { KubeObject } from "../../engine/objects.ts";
+import { httpConfigOf } from "../connections.ts";
 import { commonLabels, selectorOf } from "../labels.ts";
 import { routerName } from "../names.ts";
 import type { Plan, Situation } from "../plan.ts";
@@ -9,10 +11,13 @@ import { RESTRICTED_POD } from "../pod/security.ts";
 import { servingDeployment } from "./deployment.ts";
 
 const STARTUP_SECONDS = 600;
+/** Keeps what was pushed over a restart of the container, whose mounted file may lag behind. */
+const STATE_DIR = "/var/lib/naru";
 
 /**
  * The routers. Their image is that of the stable revision: like the serving pods, they are not restarted by an
- * operator upgrade. Nothing of their pods depends on their configuration, which the operator sends them.
+ * operator upgrade. Of their configuration, which
+ * the operator sends them, only the connection rules shape their pods.
  */
 export function routerDeployment(situation: Situation, plan: Plan): KubeObject {
   const { name, spec, connections } = situation;
@@ -25,20 +30,27 @@ export function routerDeployment(situation: Situation, plan: Plan): KubeObject {
     preStopSeconds: connections.preStopSeconds,
   });
   const template: PodTemplateSpec = {
-    metadata: { labels: { ...commonLabels(name), ...selector } },
+    metadata: {
+      labels: { ...commonLabels(name), ...selector },
+      // A server's connection rules are those that it began with: other rules need other pods.
+      annotations: { "checksum/connections": shortHash(canonicalJson(httpConfigOf(connections))) },
+    },
     spec: {
       containers: [
         {
           ...server,
           resources: { requests: { cpu: "100m", memory: "128Mi" } },
+          env: [...(server.env ?? []), { name: "NARU_STATE_DIR", value: STATE_DIR }],
           volumeMounts: [
             { name: "config", mountPath: CONFIG_DIR, readOnly: true },
+            { name: "state", mountPath: STATE_DIR },
             { name: "tmp", mountPath: "/tmp" },
           ],
         },
       ],
       volumes: [
         { name: "config", configMap: { name: routerName(name) } },
+        { name: "state", emptyDir: {} },
         { name: "tmp", emptyDir: {} },
       ],
       serviceAccountName: name,

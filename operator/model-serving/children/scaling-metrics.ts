@@ -20,7 +20,7 @@ type OwnMetric = Exclude<ScalingMetric["type"], "CPU" | "Memory">;
 
 /** Name of a pod's own metric, as an adapter serves it (custom.metrics.k8s.io). */
 export const POD_METRICS: Readonly<Record<OwnMetric, string>> = {
-  Concurrency: "naru_inference_in_flight",
+  Concurrency: "naru_inference_pending_request_count",
   RequestsPerSecond: "naru_inference_requests_per_second",
   QueueMilliseconds: "naru_inference_queue_milliseconds",
 };
@@ -29,10 +29,10 @@ export const POD_METRICS: Readonly<Record<OwnMetric, string>> = {
 export function promQl(type: OwnMetric, selector: string): string {
   switch (type) {
     case "Concurrency":
-      return `sum(naru_inference_in_flight{${selector}})`;
+      return `sum(naru_inference_pending_request_count{${selector}})`;
     case "RequestsPerSecond":
       return `sum(rate(naru_inference_request_success{${selector}}[1m]))`;
     case "QueueMilliseconds":
-      return `sum(rate(naru_inference_queue_duration_seconds_sum{${selector}}[1m])) / sum(rate(naru_inference_queue_duration_seconds_count{${selector}}[1m])) * 1000`;
+      return `sum(rate(naru_inference_queue_delay_us_sum{${selector}}[1m])) / sum(rate(naru_inference_queue_delay_us_count{${selector}}[1m])) / 1000`;
   }
 }

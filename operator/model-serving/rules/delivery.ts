@@ -1,3 +1,4 @@
+import { REVISION_LABEL } from "../../engine/revisions.ts";
 import { routerConfigMap } from "../children/config-map.ts";
 import { trackDeployments } from "../children/deployment.ts";
 import { podDisruptionBudget } from "../children/pdb.ts";
@@ -5,7 +6,7 @@ import { routerDeployment } from "../children/router-deployment.ts";
 import { service } from "../children/service.ts";
 import { serviceAccount } from "../children/service-account.ts";
 import { selectorOf } from "../labels.ts";
-import { deploymentName, routerName, stepName, TRACKS, trackServiceName } from "../names.ts";
+import { deploymentName, routerName, stepName, TRACKS, type Track, trackServiceName } from "../names.ts";
 import type { Plan, Rule, Situation } from "../plan.ts";
 import type { Revision } from "../revision.ts";
 
@@ -47,7 +48,7 @@ export const routerPods: Rule = (situation, plan) => {
   const tracks = TRACKS.map((track) =>
     service(situation, {
       name: trackServiceName(name, track),
-      selector: selectorOf(name, "inference", track),
+      selector: { ...selectorOf(name, "inference", track), ...revisionOf(plan, track) },
       protocols: trackProtocols(situation, plan, track),
     }),
   );
@@ -62,6 +63,14 @@ export const routerPods: Rule = (situation, plan) => {
     ],
   };
 };
+
+/**
+ * The canary's Service leads to one revision only: where a rollout overtakes another, pods of both are there for a
+ * while, and the new one must not be judged by the answers of the old. Stable pods roll behind one Service.
+ */
+function revisionOf(plan: Plan, track: Track): Record<string, string> {
+  return track === "canary" && plan.canary !== undefined ? { [REVISION_LABEL]: plan.canary.revision } : {};
+}
 
 /** The Service that clients know. */
 export const mainService: Rule = (situation, plan) => {
