@@ -5,6 +5,7 @@ import { deadlineExceeded, deadlineOf } from "../../lib/http/deadline.ts";
 import { requestIdOf } from "../../lib/telemetry/logger.ts";
 import { answerError, idHeader } from "./answer.ts";
 import type { Backend } from "./backend.ts";
+import { broken, codeOf, unforwardable } from "./forward-errors.ts";
 import { REVISION_HEADER, requestHeaders, responseHeaders } from "./headers.ts";
 import { type HoldLimits, unavailable } from "./hold.ts";
 import { bodyKind, StreamedBody } from "./request-body.ts";
@@ -285,30 +286,4 @@ export function isInference(url: string): boolean {
   const query = url.indexOf("?");
   const path = query === -1 ? url : url.slice(0, query);
   return path.startsWith("/v2/models/") && path.endsWith("/infer");
-}
-
-function broken(error: Error): NaruError {
-  return new NaruError({
-    code: "BackendFailed",
-    message: `the backend's connection broke before it answered (${codeOf(error)})`,
-    remedy: "look at the restarts and the log of the ModelServing's pods",
-    status: 502,
-    cause: error,
-  });
-}
-
-/** The error's code, not its message, which holds addresses. */
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return "unknown";
-  return "code" in error && typeof error.code === "string" ? error.code : error.name;
-}
-
-/** Node's parser lets through what undici would not send: `OPTIONS *`, odd bytes in a path. */
-function unforwardable(): NaruError {
-  return new NaruError({
-    code: "InvalidRequest",
-    message: "the request's method, path or headers can't be passed on",
-    remedy: "send a path that begins with a slash, percent-encoded",
-    status: 400,
-  });
 }

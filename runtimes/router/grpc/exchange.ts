@@ -6,11 +6,12 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { messageOf } from "../../../lib/errors.ts";
-import { encodeGrpcMessage, type GrpcOutcome, GrpcStatus, outcomeOf } from "../../../lib/grpc/status.ts";
+import { type GrpcOutcome, GrpcStatus, outcomeOf } from "../../../lib/grpc/status.ts";
 import { deadlineExceeded, parseGrpcTimeout } from "../../../lib/http/deadline.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../../../lib/telemetry/logger.ts";
 import { REVISION_HEADER } from "../headers.ts";
 import type { HoldGate, HoldLimits } from "../hold.ts";
+import { messageHeaders, statusOf, trailersOf } from "./headers.ts";
 import { isError } from "./outcome.ts";
 import type { GrpcTap } from "./tap.ts";
 import { formatGrpcTimeout } from "./timeout.ts";
@@ -310,30 +311,3 @@ export class GrpcExchange {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const LOST: GrpcOutcome = { code: GrpcStatus.UNAVAILABLE, message: "the backend broke off in its answer" };
-
-function trailersOf({ code, message }: GrpcOutcome): OutgoingHttpHeaders {
-  return { "grpc-status": String(code), "grpc-message": encodeGrpcMessage(message) };
-}
-
-function statusOf(trailers: OutgoingHttpHeaders): number {
-  const status = trailers["grpc-status"];
-  return status === undefined ? GrpcStatus.UNKNOWN : Number(status);
-}
-
-const CONNECTION_OWN: ReadonlySet<string> = new Set([
-  "te",
-  "connection",
-  "keep-alive",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/** The message's own headers: no pseudo-headers, nothing of the connection. */
-function messageHeaders(received: IncomingHttpHeaders): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
-  for (const name in received) {
-    if (name.startsWith(":") || CONNECTION_OWN.has(name)) continue;
-    headers[name] = received[name];
-  }
-  return headers;
-}
