@@ -1,11 +1,7 @@
 import type { KindDefinition } from "../crds/manifest.ts";
-import { modelServing, modelServingDefinition } from "../crds/model-serving.ts";
+import { modelServingDefinition } from "../crds/model-serving/definition.ts";
 import { NaruError } from "../lib/errors.ts";
 import type { KubeObject, ObjectKind } from "../operator/engine/objects.ts";
-import type { KindSchemas } from "../operator/standalone/documents.ts";
-
-/** The kinds that people write, as standalone reads them from files. */
-export const schemas: KindSchemas = new Map([["naru.dev/v1alpha1/ModelServing", modelServing]]);
 
 export interface Column {
   readonly name: string;

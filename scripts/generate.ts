@@ -1,7 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { customResourceDefinition, type KindDefinition } from "../crds/manifest.ts";
-import { modelServing, modelServingDefinition } from "../crds/model-serving.ts";
+import { modelServingDefinition } from "../crds/model-serving/definition.ts";
+import { modelServing } from "../crds/model-serving.ts";
 import { lineDiff } from "./line-diff.ts";
 import { manifestYaml } from "./manifest-yaml.ts";
 import { referencePage } from "./reference-page.ts";

@@ -1,6 +1,5 @@
 import fs from "node:fs/promises";
 import type { Command } from "commander";
-import { request } from "undici";
 import { messageOf, NaruError } from "../../lib/errors.ts";
 import { findOne, type TargetOptions } from "../find.ts";
 import { formatAnswer, type InferAnswer } from "../infer-answer.ts";
@@ -77,6 +76,7 @@ const ANSWER_MS = 120_000;
 
 /** @throws NaruError Refused, Unreachable */
 async function call(url: string, sent?: HttpRequest): Promise<unknown> {
+  const { request } = await import("undici");
   const answer = await request(url, {
     method: sent === undefined ? "GET" : "POST",
     ...(sent === undefined ? {} : { headers: sent.headers, body: sent.body }),

@@ -1,11 +1,5 @@
-import fs from "node:fs/promises";
-import path from "node:path";
 import type { Command } from "commander";
-import type { ModelServing } from "../../crds/model-serving.ts";
-import { messageOf, NaruError } from "../../lib/errors.ts";
-import { refusalOf } from "../../operator/model-serving/rules/refusal.ts";
-import { describeProblem, type FileProblem, readDocuments } from "../../operator/standalone/documents.ts";
-import { schemas, shortRef } from "../kinds.ts";
+import { NaruError } from "../../lib/errors.ts";
 
 export function addValidate(program: Command): void {
   program
@@ -16,8 +10,11 @@ export function addValidate(program: Command): void {
       "Checks resources in files against the schema, its rules, and what only a controller refuses (a graph with a cycle), and names file, line and column. Exit code 1 if anything is wrong.",
     )
     .action(async (paths: string[]) => {
+      // The schemas load only here: most commands need none.
+      const { checkFile, filesOf } = await import("../check-files.ts");
+      const { describeProblem } = await import("../../operator/standalone/documents.ts");
       const files = (await Promise.all(paths.map(filesOf))).flat();
-      const problems = (await Promise.all(files.map(check))).flat();
+      const problems = (await Promise.all(files.map(checkFile))).flat();
       for (const problem of problems) console.error(describeProblem(problem));
       if (problems.length > 0) {
         throw new NaruError({
@@ -28,39 +25,4 @@ export function addValidate(program: Command): void {
         });
       }
     });
-}
-
-/** @throws NaruError NoSuchFile, NoResources */
-async function filesOf(given: string): Promise<string[]> {
-  const stat = await fs.stat(given).catch((error: unknown) => {
-    throw new NaruError({
-      code: "NoSuchFile",
-      message: `${given}: ${messageOf(error)}`,
-      remedy: "give a file or a folder that is there",
-      status: 404,
-    });
-  });
-  if (!stat.isDirectory()) return [given];
-  const names = (await fs.readdir(given)).filter((name) => /\.(ya?ml|json)$/.test(name)).sort();
-  if (names.length > 0) return names.map((name) => path.join(given, name));
-  throw new NaruError({
-    code: "NoResources",
-    message: `${given} has no YAML or JSON file`,
-    remedy: "give the folder that holds the files itself; folders below it are not read",
-    status: 404,
-  });
-}
-
-async function check(file: string): Promise<FileProblem[]> {
-  const { objects, problems } = readDocuments(file, await fs.readFile(file, "utf8"), schemas);
-  const refused = objects.flatMap((object) => {
-    const refusal =
-      object.kind === "ModelServing" ? refusalOf((object as unknown as ModelServing).spec) : undefined;
-    if (refusal === undefined) return [];
-    return [{ file, line: 1, column: 1, message: `${shortRef(object)}: ${refusal.message}` }];
-  });
-  if (problems.length + refused.length === 0) {
-    for (const object of objects) console.log(`${shortRef(object)} in ${file} is valid`);
-  }
-  return [...problems, ...refused];
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { customResourceDefinition } from "../../../crds/manifest.ts";
-import { modelServing, modelServingDefinition } from "../../../crds/model-serving.ts";
+import { modelServingDefinition } from "../../../crds/model-serving/definition.ts";
+import { modelServing } from "../../../crds/model-serving.ts";
 import { modelServingCases, resourceOf } from "../../support/model-serving-cases.ts";
 import { applyDefaults, brokenRules, prune, schemaValidator } from "../../support/structural-admission.ts";
 

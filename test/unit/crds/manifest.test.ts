@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { customResourceDefinition } from "../../../crds/manifest.ts";
-import { modelServing, modelServingDefinition } from "../../../crds/model-serving.ts";
+import { modelServingDefinition } from "../../../crds/model-serving/definition.ts";
+import { modelServing } from "../../../crds/model-serving.ts";
 import { type StructuralSchema, structuralSchema } from "../../../crds/structural.ts";
 
 const MANIFEST = new URL("../../../crds/manifests/naru.dev_modelservings.yaml", import.meta.url);

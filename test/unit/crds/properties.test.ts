@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { customResourceDefinition } from "../../../crds/manifest.ts";
+import { modelServingDefinition } from "../../../crds/model-serving/definition.ts";
 import { status } from "../../../crds/model-serving/status.ts";
-import { modelServing, modelServingDefinition, modelServingSpec } from "../../../crds/model-serving.ts";
+import { modelServing, modelServingSpec } from "../../../crds/model-serving.ts";
 import { applyDefaults, brokenRules, prune, schemaValidator } from "../../support/structural-admission.ts";
 import { zodArbitrary } from "../../support/zod-arbitrary.ts";
 
