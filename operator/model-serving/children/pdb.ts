@@ -15,10 +15,19 @@ export function podDisruptionBudget(
     metadata: { name: own.name },
     spec: {
       selector: { matchLabels: own.selector },
-      ...(minAvailable === undefined ? { maxUnavailable: maxUnavailable ?? 1 } : { minAvailable }),
+      ...(minAvailable === undefined
+        ? { maxUnavailable: bounded(maxUnavailable ?? 1) }
+        : { minAvailable: bounded(minAvailable) }),
       // A pod that does not serve protects nobody; without this it would hold up the drain of its node for ever.
       unhealthyPodEvictionPolicy: "AlwaysAllow",
     },
   };
   return child(situation, object);
+}
+
+/** What Kubernetes accepts: a 32-bit number, or at most all. */
+function bounded(value: number | string): number | string {
+  return typeof value === "number"
+    ? Math.min(value, 2 ** 31 - 1)
+    : `${Math.min(Number.parseInt(value, 10), 100)}%`;
 }

@@ -71,7 +71,11 @@ export const surge: Rule = (situation, plan) => {
   return { surge: surgeOf(accelerated(plan) && ((noPlace && rolling) || alreadyTight) ? "0" : "25%") };
 };
 
-function surgeOf(maxSurge: string): Plan["surge"] {
+/** More pods than a ModelServing may have are as good as that many. */
+const MOST_SURGE = 10_000;
+
+function surgeOf(asked: string): Plan["surge"] {
+  const maxSurge = asked.endsWith("%") ? asked : String(Math.min(Number(asked), MOST_SURGE));
   // Kubernetes refuses 0 for both.
   return { maxSurge, maxUnavailable: /^0%?$/.test(maxSurge) ? "1" : "0" };
 }

@@ -173,7 +173,7 @@ describe("scaling and routing", () => {
     expect(world.object("HorizontalPodAutoscaler", "digits")).toBeDefined();
     const deployment = world.object("Deployment", "digits");
     expect(deployment?.spec.replicas).toBe(3);
-    deployment.spec.replicas = 5;
+    if (deployment !== undefined) deployment.spec.replicas = 5;
     await world.tick(3);
     world.set(spec({ model: model(1), replicas: undefined }));
     await world.tick(3);

@@ -150,7 +150,7 @@ export class World {
 
   get cluster(): Cluster {
     const all = () => [...this.objects.values(), ...this.#podObjects()];
-    return {
+    const read: Pick<Cluster, "get" | "list" | "serves"> = {
       get: (ref) => this.objects.get(refKey(ref)),
       list: ({ kind, labels = {} }) =>
         all().filter(
@@ -160,7 +160,8 @@ export class World {
         ),
       serves: ({ kind }) =>
         !["ScaledObject", "ServiceMonitor", "HTTPRoute", "GRPCRoute"].includes(kind) || this.serves.has(kind),
-    } as unknown as Cluster;
+    };
+    return read as Cluster;
   }
 
   async #decide(routers: RouterClient = this.#client): Promise<Decision> {
