@@ -3,12 +3,13 @@ import { dirname, resolve } from "node:path";
 import { customResourceDefinition, type KindDefinition } from "../crds/manifest.ts";
 import { modelServingDefinition } from "../crds/model-serving/definition.ts";
 import { modelServing } from "../crds/model-serving.ts";
+import { errorsPage, errorsUnder } from "./errors-page.ts";
 import { lineDiff } from "./line-diff.ts";
 import { manifestYaml } from "./manifest-yaml.ts";
 import { referencePage } from "./reference-page.ts";
 
 /**
- * Writes everything that follows from crds/. `--check` writes nothing: it compares, prints what differs and exits
+ * Writes everything that follows from crds/, and the table of errors. `--check` writes nothing: it compares, prints what differs and exits
  * with 1, so that a commit cannot hold a schema and a manifest that disagree.
  */
 const root = resolve(import.meta.dirname, "..");
@@ -27,6 +28,8 @@ async function outputs(): Promise<Map<string, string>> {
       referencePage(definition, version.schema.openAPIV3Schema, example),
     );
   }
+  const errors = await errorsUnder(root, ["lib", "runtimes", "operator", "cli"]);
+  files.set("docs/reference/errors.md", errorsPage(errors));
   return files;
 }
 
@@ -56,7 +59,7 @@ for (const [name, wanted] of await outputs()) {
 }
 if (check && stale > 0) {
   console.error(
-    `error: ${stale} generated file(s) differ from crds/\n  fix: npm run generate, then commit them`,
+    `error: ${stale} generated file(s) differ from their sources\n  fix: npm run generate, then commit them`,
   );
   process.exitCode = 1;
 }
