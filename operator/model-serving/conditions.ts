@@ -65,8 +65,13 @@ function ready(situation: Situation, plan: Plan): Finding {
   }
   if (observed.routing === undefined)
     return no({ reason: "NoService", message: "the Service is not there yet" });
-  const count = Number.isFinite(pods) ? `${pods} pods are ready` : "every node is served elsewhere";
-  return yes("Serving", behindRouter ? `${count}, behind ${routers} routers` : count);
+  const count = Number.isFinite(pods)
+    ? `${pods} ${pods === 1 ? "pod is" : "pods are"} ready`
+    : "every node is served elsewhere";
+  return yes(
+    "Serving",
+    behindRouter ? `${count}, behind ${routers} ${routers === 1 ? "router" : "routers"}` : count,
+  );
 }
 
 /** Whether anything is on its way from one state to another. */

@@ -99,5 +99,5 @@ export function fetchInput(models: readonly Model[]): FetchInput {
 function cacheBytes(model: Model | undefined): number | undefined {
   const limit = nanos(model?.cache?.sizeLimit);
   if (limit === undefined || limit <= 0n) return undefined;
-  return Number(limit / 1_000_000_000n) || 1;
+  return Math.min(Math.max(Number(limit / 1_000_000_000n), 1), Number.MAX_SAFE_INTEGER);
 }
