@@ -5,16 +5,22 @@ import { IDLE_SECONDS, type ZeroLossPath } from "./paths.ts";
 import { startHaproxy } from "./proxies/haproxy.ts";
 import { startNginx } from "./proxies/nginx.ts";
 import type { PoolingProxy } from "./proxies/proxy.ts";
+import { serviceClient } from "./proxies/service-client.ts";
 import { startWorld } from "./world.ts";
 
 export interface RunOptions {
-  /** Least requests through each proxy. */
+  /** Least requests, over both proxies and the Service together. */
   readonly requests: number;
   /** Idle time-out of the proxies, where it is not what the resource says. */
   readonly idleTimeoutSeconds?: number;
   /** Stops as soon as something was lost: enough where a loss is what has to be seen. */
   readonly untilLost?: boolean;
   readonly mostMilliseconds?: number;
+  readonly clients?: number;
+  readonly thinkMilliseconds?: number;
+  /** Seconds between bursts, in turn. */
+  readonly gaps?: readonly number[];
+  readonly busyMilliseconds?: number;
 }
 
 export interface PathOutcome {
@@ -24,12 +30,13 @@ export interface PathOutcome {
   readonly report: LoadReport;
 }
 
-/** Gaps between bursts, around the proxies' idle time-out. */
-const GAPS = [0.05, 0.95, 0.2, 1, 0.1, 1.05];
+/** Seconds between bursts: short ones, and some around the proxies' idle time-out. */
+const GAPS = [0.1, 1.9, 0.4, 2, 0.2, 2.1];
 
-/** Runs a path under load through both proxies at once, until the load is sent and the path went through once. */
+/** Runs a path under load through both proxies and the Service at once, until the load is sent and the path went through once. */
 export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<readonly PathOutcome[]> {
   const idleTimeoutSeconds = options.idleTimeoutSeconds ?? IDLE_SECONDS;
+  const gaps = options.gaps ?? GAPS;
   const random = seeded(path.name.length * 7919);
   const world = await startWorld();
   const proxies: PoolingProxy[] = [];
@@ -37,20 +44,20 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
   try {
     await world.apply(path.spec);
     for (const start of [startNginx, startHaproxy]) proxies.push(await start({ idleTimeoutSeconds }));
+    proxies.push(serviceClient(await world.serviceUrl()));
     for (const proxy of proxies) followers.push(follow(() => world.endpoints(), proxy, random));
     for (const proxy of proxies) await answers(proxy);
 
     const loads = proxies.map((proxy) =>
       startLoad({
         url: proxy.url,
-        clients: 8,
+        clients: options.clients ?? 8,
         keepAlive: proxy.clientsKeepAlive,
         shot: digitsShot,
-        thinkMilliseconds: 5,
+        thinkMilliseconds: options.thinkMilliseconds ?? 5,
         bursts: {
-          busyMilliseconds: 500,
-          gapMilliseconds: (burst) =>
-            (GAPS[burst % GAPS.length] ?? 0) * idleTimeoutSeconds * 1000 + random() * 50,
+          busyMilliseconds: options.busyMilliseconds ?? 500,
+          gapMilliseconds: (burst) => (gaps[burst % gaps.length] ?? 0) * 1000 + random() * 50,
         },
       }),
     );
@@ -58,7 +65,7 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
     const goOn = () => {
       if (performance.now() > deadline) return false;
       if (options.untilLost) return loads.every((load) => load.lost() === 0);
-      return loads.some((load) => load.sent() < options.requests);
+      return loads.some((load) => load.sent() * loads.length < options.requests);
     };
     let disturbances = 0;
     do {
@@ -85,9 +92,15 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
 async function answers(proxy: PoolingProxy): Promise<void> {
   const { path, body, headers } = digitsShot(0);
   for (let attempt = 0; attempt < 200; attempt += 1) {
-    const response = await fetch(`${proxy.url}${path}`, { method: "POST", body: String(body), headers });
-    await response.arrayBuffer();
-    if (response.ok) return;
+    // Without upstreams a proxy answers 503 or closes the connection.
+    const ok = await fetch(`${proxy.url}${path}`, { method: "POST", body: String(body), headers }).then(
+      async (response) => {
+        await response.arrayBuffer();
+        return response.ok;
+      },
+      () => false,
+    );
+    if (ok) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(`${proxy.name} answers no request`);

@@ -19,6 +19,8 @@ export interface World {
   status(): Promise<ModelServingStatus | undefined>;
   /** `host:port` of the pods that take requests now: what an endpoints controller would publish. */
   endpoints(): Promise<readonly string[]>;
+  /** Where the Service answers over HTTP: balanced by connection, as kube-proxy does it. */
+  serviceUrl(): Promise<string>;
   /** Deletes one pod that takes requests, as `kubectl delete pod` does. */
   deletePod(): Promise<void>;
   stop(): Promise<void>;
@@ -72,6 +74,12 @@ export async function startWorld(): Promise<World> {
     },
     async endpoints() {
       return (await servingPods(list)).flatMap((pod) => addressOf(pod) ?? []);
+    },
+    async serviceUrl() {
+      const { services } = await openStandalone(folder).info();
+      const found = services.find(({ service, portName }) => service === "digits" && portName === "http");
+      if (found === undefined) throw new Error("the Service digits has no address");
+      return `http://127.0.0.1:${found.localPort}`;
     },
     async deletePod() {
       const [pod] = await servingPods(list);

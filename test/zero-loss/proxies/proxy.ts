@@ -1,6 +1,6 @@
 /** A real proxy that pools connections to its upstreams and never retries: what a pod's clients come through. */
 export interface PoolingProxy {
-  readonly name: "nginx" | "haproxy";
+  readonly name: "nginx" | "haproxy" | "service";
   readonly url: string;
   /** Whether clients may keep their own connection: nginx closes them when it reloads, which is not the pods' doing. */
   readonly clientsKeepAlive: boolean;

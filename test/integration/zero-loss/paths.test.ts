@@ -1,0 +1,21 @@
+import { describe, it } from "vitest";
+import { PATHS } from "../../zero-loss/paths.ts";
+import { missingProxies } from "../../zero-loss/proxies/missing.ts";
+import { runPath } from "../../zero-loss/run.ts";
+
+/** The same paths as `npm run test:zero-loss`, with 2,000 requests each. */
+describe.skipIf(missingProxies().length > 0)(
+  "no request is lost through nginx, HAProxy and the Service over a",
+  () => {
+    for (const path of PATHS) {
+      it.concurrent(path.name, { timeout: 170_000 }, async ({ expect: expected }) => {
+        const outcomes = await runPath(path, { requests: 2000, thinkMilliseconds: 12 });
+        for (const { report } of outcomes) {
+          expected(report.lost).toEqual([]);
+          expected(report.sent).toBeGreaterThanOrEqual(2000);
+        }
+        expected(outcomes.map(({ proxy }) => proxy)).toEqual(["nginx", "haproxy", "service"]);
+      });
+    }
+  },
+);
