@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 /** Two projects: `unit` starts no other program; `integration` starts real servers, proxies and processes. */
 export default defineConfig({
   test: {
+    // Two cores are what every machine that runs them has; most tests wait for processes and sockets.
+    maxWorkers: 2,
     reporters: process.env.CI
       ? ["default", ["json", { outputFile: "test-reports/vitest.json" }]]
       : ["default"],

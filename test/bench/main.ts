@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { benchInference } from "./inference/run.ts";
 import { inferencePage } from "./inference/table.ts";
+import { soak, soakPage } from "./soak/run.ts";
 
 /**
  * `npm run bench [-- COMPONENT…] [--quick]`: measures, prints one table a component and writes it to
@@ -10,6 +11,7 @@ import { inferencePage } from "./inference/table.ts";
  */
 const COMPONENTS: Readonly<Record<string, (quick: boolean) => Promise<string>>> = {
   inference: async (quick) => inferencePage(await benchInference({ quick }, (line) => console.error(line))),
+  soak: async (quick) => soakPage(await soak(quick, (line) => console.error(line))),
 };
 
 const { values, positionals } = parseArgs({
