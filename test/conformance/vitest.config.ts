@@ -4,8 +4,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     name: "conformance",
+    reporters: process.env.CI
+      ? ["default", ["json", { outputFile: "test-reports/conformance.json" }]]
+      : ["default"],
     include: ["test/conformance/**/*.test.ts"],
-    environment: "node",
     testTimeout: 60_000,
     hookTimeout: 120_000,
     fileParallelism: false,
