@@ -10,34 +10,90 @@ export interface ErrorEntry {
   readonly remedy: string;
 }
 
-const FIELD = /\b(code|message|remedy):\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|`((?:[^`\\]|\\.)*)`)/g;
+/** A NaruError's fields, which begin with `code` everywhere, or a call of lib/v2's `invalid(code, message, remedy)`. */
+const START = /\{\s*(?=code:)|\binvalid\(/g;
 
 /**
- * Every `code`, `message`, `remedy` that stand together as literals, as NaruError asks for them. What is computed
- * is shown as `…`; an error whose code is computed is not listed.
+ * Every error whose code is a literal, or one of several. Of message and remedy, what is computed is shown as `…`;
+ * an error whose code is computed is not listed.
  */
 export function errorsIn(source: string, room: string): ErrorEntry[] {
-  const entries: ErrorEntry[] = [];
-  let current: { code: string; message: string; remedy?: string; at: number } | undefined;
-  for (const match of source.matchAll(FIELD)) {
-    const [, name, double, single, template] = match;
-    const text = (double ?? single ?? template ?? "").replaceAll(/\\(.)/g, "$1");
-    const literal = template === undefined ? text : withoutExpressions(text);
-    if (name === "code") current = { code: literal, message: "…", at: match.index };
-    else if (current !== undefined && match.index - current.at < LONGEST) {
-      if (name === "message") current.message = literal;
-      else {
-        const { code, message } = current;
-        if (/^[A-Z][A-Za-z]+$/.test(code)) entries.push({ code, room, message, remedy: literal });
-        current = undefined;
-      }
-    }
-  }
-  return entries;
+  return [...source.matchAll(START)].flatMap((match) => {
+    const parts = partsAt(source, match.index + match[0].trimEnd().length);
+    const { code, message, remedy } = match[0].startsWith("{") ? fieldsOf(parts) : argumentsOf(parts);
+    if (code === undefined || remedy === undefined) return [];
+    const codes = literalsOf(code).filter((text) => /^[A-Z][a-z]\w*$/.test(text));
+    return codes.map((text, place) => ({
+      code: text,
+      room,
+      message: textOf(message, place, codes.length),
+      remedy: textOf(remedy, place, codes.length),
+    }));
+  });
 }
 
-/** Characters within which the fields of one error stand. */
-const LONGEST = 900;
+interface Fields {
+  code?: string | undefined;
+  message?: string | undefined;
+  remedy?: string | undefined;
+}
+
+function fieldsOf(parts: readonly string[]): Fields {
+  return Object.fromEntries(
+    parts.map((part) => {
+      const [, name = part, value = ""] = /^(\w+):([\s\S]*)$/.exec(part) ?? [];
+      return [name, value.trim()];
+    }),
+  );
+}
+
+function argumentsOf([code, message, remedy]: readonly string[]): Fields {
+  return { code, message, remedy };
+}
+
+/** One of several literals, chosen by the same condition as the code; else all that it may be. */
+function textOf(expression: string | undefined, place: number, codes: number): string {
+  const texts = literalsOf(expression ?? "");
+  if (texts.length === 0) return "…";
+  return texts.length === codes ? (texts[place] ?? "…") : texts.join(", or: ");
+}
+
+const LITERAL =
+  /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|`((?:\\.|\$\{(?:[^{}`]|`[^`]*`|\{[^{}]*\})*\}|[^`\\])*)`/g;
+
+/** The strings that an expression may be: itself, or each branch of `a ? b : c` and `a ?? b`. */
+function literalsOf(expression: string): string[] {
+  if (!/^["'`]|\?/.test(expression)) return [];
+  return [...expression.matchAll(LITERAL)]
+    .filter(({ index }) => /(^|[?:])\s*$/.test(expression.slice(0, index)))
+    .map(([, double, single, template]) => {
+      const text = (double ?? single ?? template ?? "").replaceAll(/\\(.)/g, "$1");
+      return template === undefined ? text : withoutExpressions(text);
+    });
+}
+
+/** What stands between the bracket before `from` and the one that closes it, split at its own commas. */
+function partsAt(source: string, from: number): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let begin = from;
+  for (let at = from; at < source.length; at += 1) {
+    const char = source.charAt(at);
+    LITERAL.lastIndex = at;
+    if (`"'\``.includes(char)) {
+      const literal = LITERAL.exec(source);
+      if (literal?.index === at) at += literal[0].length - 1;
+    } else if ("([{".includes(char)) depth += 1;
+    else if (depth > 0 && ")]}".includes(char)) depth -= 1;
+    else if (depth === 0 && ",)]}".includes(char)) {
+      parts.push(source.slice(begin, at).trim());
+      begin = at + 1;
+      if (char !== ",") break;
+    }
+  }
+  LITERAL.lastIndex = 0;
+  return parts.filter((part) => part !== "");
+}
 
 /** `${…}` as `…`, with braces inside it. */
 function withoutExpressions(template: string): string {
