@@ -202,6 +202,11 @@ export const model = withRules(
       holds: (value) => value.path === undefined || value.image !== undefined,
     },
     {
+      cel: "!has(self.signature) || !has(self.image)",
+      message: "model: signature is of what is downloaded: remove it, and verify the image at admission",
+      holds: (value) => value.signature === undefined || value.image === undefined,
+    },
+    {
       cel: "!has(self.variants) || !has(self.image)",
       message: "model: variants are downloaded: remove variants, or use uri or files in place of image",
       holds: (value) => value.variants === undefined || value.image === undefined,

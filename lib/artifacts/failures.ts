@@ -122,6 +122,23 @@ export function cacheTooSmall(neededBytes: number, maxCacheBytes: number): NaruE
   });
 }
 
+export function signatureInvalid(uri: string, digest: string): NaruError {
+  return new NaruError({
+    code: "SignatureInvalid",
+    message: `${shownUri(uri)} is no signature of the model digest ${digest} by the given key`,
+    remedy: "Sign the model's digest with the key that belongs to publicKeySecret, or name the right Secret.",
+  });
+}
+
+export function signatureKeyInvalid(cause?: unknown): NaruError {
+  return new NaruError({
+    code: "SignatureKeyInvalid",
+    message: "the public key that the model's signature is verified with is not an Ed25519 key",
+    remedy: "Put the key under publicKey of the Secret, as PEM or as base64 of its 32 bytes.",
+    cause,
+  });
+}
+
 /** Whether trying again may help. */
 export function isTransient(thrown: unknown): boolean {
   return thrown instanceof NaruError && thrown.code === "SourceUnavailable";

@@ -5,7 +5,8 @@ import { DEFAULT_RETRY, download, type RetryPolicy } from "./download.ts";
 import { localFile } from "./local-file.ts";
 import { showAt, viewPath } from "./model-view.ts";
 import { httpFile, type RemoteFile, S3Store } from "./remote-file.ts";
-import { parseSource } from "./source-uri.ts";
+import { verifySignature } from "./signature.ts";
+import { parseSource, type Source } from "./source-uri.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
 
 export interface FetchOptions {
@@ -35,7 +36,7 @@ export type FetchEvent =
 /**
  * Brings the files of a model to the models directory, each verified by its digest before it has a name that anything could
  * load. A file whose digest is here already needs no source. All or nothing: views change only once every file
- * is there.
+ * is there, and signed where it has to be.
  *
  * @throws NaruError of failures.ts
  */
@@ -59,6 +60,10 @@ export async function fetchArtifacts(config: FetchConfig, options: FetchOptions)
   });
   const store = new S3Store(transport, config.s3, env);
   const keep = new Set(config.files.map(({ sha256 }) => sha256));
+  const remoteFile = (uri: string, source: Source): RemoteFile => {
+    if (source.kind === "http") return httpFile(transport, source.url, env);
+    return source.kind === "s3" ? store.file(source) : localFile(uri, source.path);
+  };
 
   try {
     for (const [index, file] of config.files.entries()) {
@@ -68,11 +73,11 @@ export async function fetchArtifacts(config: FetchConfig, options: FetchOptions)
         options.onEvent?.({ kind: "cached", path: file.path });
         continue;
       }
-      let remote: RemoteFile;
-      if (source.kind === "http") remote = httpFile(transport, source.url, env);
-      else if (source.kind === "s3") remote = store.file(source);
-      else remote = localFile(file.uri, source.path);
-      await bring(file, remote, cache, keep, options);
+      await bring(file, remoteFile(file.uri, source), cache, keep, options);
+    }
+    for (const signature of config.signatures) {
+      const source = remoteFile(signature.uri, parseSource(signature.uri));
+      await verifySignature(signature, env.NARU_SIGNATURE_PUBLIC_KEY, source, directory, options.signal);
     }
   } finally {
     await transport.close();

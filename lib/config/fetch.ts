@@ -18,6 +18,14 @@ export const fetchConfig = z.strictObject({
     )
     .min(1)
     .max(2048),
+  /**
+   * Models that must be signed: the model's digest, and where its detached signature is. The public key comes as
+   * NARU_SIGNATURE_PUBLIC_KEY.
+   */
+  signatures: z
+    .array(z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/), uri: z.string().min(1).max(2048) }))
+    .max(32)
+    .default([]),
   /** Bytes that the cache in NARU_MODELS_DIR may hold; the least recently used blobs leave first. */
   maxCacheBytes: z
     .int()

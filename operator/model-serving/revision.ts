@@ -164,8 +164,8 @@ function servedModels(name: string, spec: ModelServingSpec): ServedModel[] {
 
 /** Models grouped by how they are fetched: credentials are given for the whole of one download. */
 function sourcesOf(models: readonly Model[]): Model[][] {
-  const groups = Map.groupBy(models, ({ credentials, caBundle, s3, image }) =>
-    canonicalJson({ credentials, caBundle, s3, image }),
+  const groups = Map.groupBy(models, ({ credentials, caBundle, s3, image, signature }) =>
+    canonicalJson({ credentials, caBundle, s3, image, key: signature?.publicKeySecret }),
   );
   return [...groups.values()];
 }

@@ -5,7 +5,7 @@ import type { InferenceStep, inferenceConfig, inferenceModel } from "../../lib/c
 import { nanos } from "../engine/quantity.ts";
 import { type Connections, httpConfigOf } from "./connections.ts";
 import { type Defined, defined } from "./defined.ts";
-import { filesOf, type Model, modelDirectory } from "./model-source.ts";
+import { filesOf, type Model, modelDigest, modelDirectory } from "./model-source.ts";
 
 type Step = NonNullable<NonNullable<ModelServingSpec["server"]>["preprocess" | "postprocess"]>[number];
 type Steps = readonly Step[] | undefined;
@@ -88,8 +88,12 @@ export function fetchInput(models: readonly Model[]): FetchInput {
   );
   // Two nodes may serve one model; a file is fetched once.
   const once = new Map(files.map((file) => [file.path, file]));
+  const signatures = models.flatMap((model) =>
+    model.signature === undefined ? [] : [{ digest: modelDigest(model), uri: model.signature.uri }],
+  );
   return defined({
     files: [...once.values()],
+    signatures: signatures.length === 0 ? undefined : signatures,
     maxCacheBytes: cacheBytes(first),
     s3: first?.s3 as FetchConfig["s3"] | undefined,
   });

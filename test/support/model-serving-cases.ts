@@ -116,6 +116,7 @@ export const modelServingCases: readonly AdmissionCase[] = [
         ...model,
         credentials: { webIdentity: { roleArn: "arn:aws:iam::123456789012:role/models" } },
         caBundle: { configMapName: "ca" },
+        signature: { publicKeySecret: { name: "signer" }, uri: "s3://models/digits.sig" },
         cache: { persistentVolumeClaim: "models", sizeLimit: "10Gi" },
         variants: [
           {
@@ -231,6 +232,16 @@ export const modelServingCases: readonly AdmissionCase[] = [
     name: "a path without an image",
     spec: { model: { ...model, path: "a.onnx" } },
     refused: "model: path belongs to image",
+  },
+  {
+    name: "a signature of a model that is not downloaded",
+    spec: {
+      model: {
+        image: `registry.example/digits@sha256:${DIGEST}`,
+        signature: { publicKeySecret: { name: "signer" }, uri: "https://models.example/digits.sig" },
+      },
+    },
+    refused: "model: signature is of what is downloaded",
   },
   {
     name: "scale to zero without the router",

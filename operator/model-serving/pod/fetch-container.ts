@@ -38,6 +38,7 @@ export function fetchContainer(options: {
         { name: "NARU_POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
         ...credentials.env,
         ...authority.env,
+        ...signatureKey(model),
       ],
       volumeMounts: [
         { name: configVolume, mountPath: CONFIG_DIR, readOnly: true },
@@ -85,6 +86,12 @@ function credentialsOf(container: string, model: Model): Parts {
     };
   }
   return { env: [], mounts: [], volumes: [] };
+}
+
+function signatureKey({ signature }: Model): EnvVar[] {
+  if (signature === undefined) return [];
+  const secretKeyRef = { name: signature.publicKeySecret.name, key: "publicKey" };
+  return [{ name: "NARU_SIGNATURE_PUBLIC_KEY", valueFrom: { secretKeyRef } }];
 }
 
 function authorityOf(container: string, model: Model): Parts {
