@@ -31,9 +31,10 @@ export class Backends {
   }
 
   /**
-   * @param owner whose connections these are: a Service outlives the pods behind it, and a connection opened to
-   * the pods of one canary revision leads there for as long as they drain. Each canary has connections of its own,
-   * or it would be judged by the answers of the one before.
+   * @param owner whose connections these are, a track and its revision: a Service outlives the pods behind it, and a
+   * connection opened to the pods of one revision leads there for as long as they drain. With shared connections a
+   * canary would be judged by the answers of the one before, and after a promotion, when the requests go back to the
+   * stable track, some would still be answered by the revision that it replaced.
    */
   get(address: BackendAddress, http: HttpConfig, owner: string): Backend {
     const key = `${owner} ${keyOf(address)}`;

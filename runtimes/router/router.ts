@@ -201,8 +201,7 @@ export class Router {
   }
 
   #backend(config: RouterConfig, track: RouterTrack, address: BackendAddress): Backend {
-    // The stable pods roll from one revision to the next behind one Service: their connections go on.
-    const owner = track === config.canary ? `canary ${track.revision}` : "stable";
+    const owner = `${track === config.canary ? "canary" : "stable"} ${track.revision}`;
     return this.backends.get(address, config.http, owner);
   }
 }

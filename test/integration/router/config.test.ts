@@ -23,6 +23,23 @@ async function replace(path: string, content: unknown): Promise<void> {
 }
 
 describe("a pushed configuration", () => {
+  it("reaches a new stable revision by new connections, since old ones lead to pods of the old revision that still drain", async () => {
+    const old = await server();
+    let connections = 0;
+    old.server.on("connection", () => {
+      connections += 1;
+    });
+    const { url, push } = await router(config("g1", old.url));
+    await infer(url);
+    await push(config("g2", old.url, { requestTimeoutMilliseconds: 20_000 }));
+    await infer(url);
+    const before = connections;
+    await push({ ...config("g3", old.url), stable: track("r2", old.url, 100) });
+    await infer(url);
+    expect(old.seen).toHaveLength(3);
+    expect([before, connections]).toEqual([1, 2]);
+  });
+
   it("replaces the one in force as a whole, its counters begin at nought, and a repetition changes nothing", async () => {
     const [a, b] = [await server(), await server()];
     const { url, push, report } = await router(config("g1", a.url));

@@ -11,7 +11,7 @@ describe("connections to backends", () => {
   afterEach(() => backends.destroy());
 
   it("go on while their owner stays", () => {
-    expect(backends.get(service, http, "stable")).toBe(backends.get(service, http, "stable"));
+    expect(backends.get(service, http, "stable 7f3c")).toBe(backends.get(service, http, "stable 7f3c"));
   });
 
   it("are never shared by two canaries behind one Service", () => {
