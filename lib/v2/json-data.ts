@@ -118,8 +118,9 @@ function decodeIntegers<T extends Int32Array>(
 ): T {
   for (let index = 0; index < flat.length; index += 1) {
     const element = flat[index];
-    target[index] = element as number;
-    // A typed array wraps, truncates and converts; what comes back unchanged was an integer in range.
+    // A BigInt, which a body with wide 64-bit integers may hold anywhere, can't even be stored in a narrower array.
+    if (typeof element === "number") target[index] = element;
+    // A typed array wraps and truncates; what comes back unchanged was an integer in range.
     if (target[index] !== element) throw wrongElement(name, datatype, "an integer within the type's range");
   }
   return target;

@@ -158,14 +158,17 @@ export class Repository implements ModelRepository {
     entry.reason = "";
     const began = performance.now();
     try {
+      // Before the session: what fails here must leave no memory and no threads of one behind.
+      const steps = await this.#steps(model);
+      const labels = await this.#labels(model);
       const open = await openModel(join(this.#directory, model.path), model);
       entry.loaded = new LoadedModel({
         model,
         open,
         requestTimeoutMilliseconds: this.#config.requestTimeoutMilliseconds,
         maxQueuedRequests: this.#config.maxQueuedRequests,
-        ...(await this.#steps(model)),
-        ...(await this.#labels(model)),
+        ...steps,
+        ...labels,
       });
       entry.state = "READY";
       const { placement, findings } = open;

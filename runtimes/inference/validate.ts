@@ -112,13 +112,35 @@ function checkTensor(tensor: Tensor, declared: SessionTensorMetadata): void {
       "send the shape that the model's metadata names; -1 is any number",
     );
   }
-  if (tensor.data.length !== elementCount(shape)) {
+  const count = elementCount(shape);
+  if (count === 0) checkEmpty(tensor, declared);
+  if (tensor.data.length !== count) {
     throw invalid(
       "InvalidTensorData",
-      `input ${quote(name)} has ${tensor.data.length} elements; shape [${shape}] takes ${elementCount(shape)}`,
+      `input ${quote(name)} has ${tensor.data.length} elements; shape [${shape}] takes ${count}`,
       "send as many elements as the shape says",
     );
   }
+}
+
+/** Other dimensions of a tensor without elements, multiplied: far above any empty batch that is meant. */
+const maxEmptyExtent = 2 ** 20;
+
+/**
+ * A dimension of 0 lets the others claim any size with no data behind it, and an output may be as large as they say
+ * (the sum over the second axis of [2^31, 0] takes 8 GB). Beyond 2^32 onnxruntime-node refuses the shape.
+ */
+function checkEmpty({ name, shape }: Tensor, declared: SessionTensorMetadata): void {
+  let extent = 1;
+  for (const [axis, dimension] of shape.entries()) {
+    if (declared.shape[axis] === -1 && dimension !== 0) extent *= dimension;
+  }
+  if (extent <= maxEmptyExtent) return;
+  throw invalid(
+    "InvalidShape",
+    `input ${quote(name)} has no elements, and the shape [${shape}]`,
+    `let the dimensions beside the 0 multiply to ${maxEmptyExtent} at most`,
+  );
 }
 
 function toSession(tensor: Tensor): SessionTensor {

@@ -30,7 +30,11 @@ export async function openModel(path: string, model: InferenceModel): Promise<Op
     warmupRuns: model.warmupRuns,
   };
   const first = await openWorkerThread(start);
-  const findings = await examine(first, options);
+  const findings = await examine(first, options).catch(async (thrown: unknown) => {
+    // A load may be asked for again and again: none that fails may leave its thread behind.
+    await first.close();
+    throw thrown;
+  });
   const placement = placementOf(model, findings);
   let inline: Runner | undefined;
   let workers: WorkerPool;

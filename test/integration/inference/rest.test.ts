@@ -55,6 +55,7 @@ beforeAll(async () => {
       cnn: { bytes: smallCnnModel(), settings: { version: "3" } },
       addsub: { bytes: addSubModel("INT32") },
       gather: { bytes: gatherModel() },
+      matrix: { bytes: identityModel("FP32", ["N", "M"]), settings: light },
       spare: { bytes: identityModel("FP32"), settings: { onDemand: true } },
     },
     { modelControl: "Explicit", maxRequestBytes: 100_000, revision: "r7" },
@@ -330,6 +331,11 @@ describe("what a client gets wrong is a 4xx with its reason", () => {
     ["text for numbers", { inputs: [row, { ...b, data: ["1", "2", "3", "4"] }] }, "InvalidTensorData"],
     ["an unknown output", { inputs: [row, b], outputs: [{ name: "product" }] }, "UnknownOutput"],
     ["an output twice", { inputs: [row, b], outputs: [{ name: "sum" }, { name: "sum" }] }, "UnknownOutput"],
+    [
+      "an integer beyond 2^53 for a narrow type, beside one for a wide type",
+      '{"inputs":[{"name":"a","datatype":"INT64","shape":[1],"data":[9007199254740993]},{"name":"b","datatype":"INT32","shape":[1],"data":[9007199254740993]}]}',
+      "InvalidTensorData",
+    ],
     ["a parameter that is no value", { inputs: [row, b], parameters: { p: {} } }, "InvalidRequest"],
     ["a timeout that is no time", { inputs: [row, b], parameters: { timeout: "soon" } }, "InvalidTimeout"],
   ])("%s", async (_name, body, code) => {
@@ -400,6 +406,16 @@ describe("what a client gets wrong is a 4xx with its reason", () => {
     expect([failed.status, failed.headers.get("naru-error-code")]).toEqual([500, "InferenceFailed"]);
     expect((await ask(3)).status).toBe(200);
   });
+
+  test.each([[[0, 2 ** 40]], [[2 ** 53 - 1, 0]], [[2 ** 31, 0]]])(
+    "no elements in the shape %j is refused: an answer of that size costs its sender nothing",
+    async (shape) => {
+      const response = await post("/v2/models/matrix/infer", {
+        inputs: [{ name: "x", datatype: "FP32", shape, data: [] }],
+      });
+      expect([response.status, response.headers.get("naru-error-code")]).toEqual([400, "InvalidShape"]);
+    },
+  );
 
   test("an empty batch has an empty answer", async () => {
     const response = await post("/v2/models/cnn/infer", {
