@@ -110,11 +110,11 @@ function cycleProblems(shape: GraphShape): StructureProblem[] {
     ...loops,
     ...cycles.map((cycle) => {
       const members = new Set(cycle);
-      const edge = shape.edges.find((one) => members.has(one.from) && members.has(one.to));
+      const edges = shape.edges.filter((one) => members.has(one.from) && members.has(one.to)).map(edgeName);
       return {
-        at: edge === undefined ? [...members].join(", ") : edgeName(edge),
-        message: `the nodes ${[...members].sort().join(", ")} form a cycle`,
-        remedy: "remove one of the edges between them: a graph runs each node once",
+        at: edges[0] ?? [...members].join(", "),
+        message: `the edges ${edges.join(", ")} form a cycle`,
+        remedy: "remove one of them: a graph runs each node once",
       };
     }),
   ];

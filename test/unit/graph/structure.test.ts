@@ -28,7 +28,7 @@ describe("the structure of a graph", () => {
     expect(order[3]).toBe("d");
   });
 
-  it("names a cycle's nodes", () => {
+  it("names a cycle's edges", () => {
     const problems = structureProblems(
       shape(
         "a",
@@ -40,7 +40,7 @@ describe("the structure of a graph", () => {
         ],
       ),
     );
-    expect(problems.map((problem) => problem.message)).toEqual(["the nodes b, c form a cycle"]);
+    expect(problems.map((problem) => problem.message)).toEqual(["the edges b -> c, c -> b form a cycle"]);
   });
 
   it("names an edge that leads back to its own node", () => {
