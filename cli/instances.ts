@@ -41,6 +41,12 @@ export async function chooseInstance(dir: string | undefined): Promise<Chosen> {
   });
 }
 
+/** What was stored is shown as it was; that nobody keeps it true any more has to be said. */
+export function warnIfEnded({ client, dir }: Chosen): void {
+  if (client.running) return;
+  console.error(`warning: no naru up runs ${dir}: this is what was last known, and nothing of it serves now`);
+}
+
 async function known(dir: string): Promise<Chosen> {
   if (await exists(stateDirectory(dir))) return { client: openStandalone(dir), dir };
   throw new NaruError({
@@ -64,8 +70,14 @@ async function runningFolders(): Promise<string[]> {
   const dirs = await Promise.all(
     folders.map(async (name) => {
       const folder = path.join(os.tmpdir(), name);
-      const { uid } = await fs.lstat(folder);
-      return uid === process.getuid?.() ? await dirOf(path.join(folder, "api.sock")) : undefined;
+      // Gone since it was listed, or somebody's: not one that could be asked.
+      const uid = await fs.lstat(folder).then(
+        (stat) => stat.uid,
+        () => undefined,
+      );
+      return uid !== undefined && uid === process.getuid?.()
+        ? await dirOf(path.join(folder, "api.sock"))
+        : undefined;
     }),
   );
   return dirs.filter((dir) => dir !== undefined);

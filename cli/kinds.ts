@@ -7,6 +7,8 @@ export interface Column {
   readonly name: string;
   readonly type: string;
   readonly jsonPath: string;
+  /** Shown in place of the value for an object that is being deleted. */
+  readonly whileDeleted?: string;
   /** 1: shown by `-o wide` only. */
   readonly priority?: number;
 }
@@ -31,7 +33,8 @@ export const kinds: readonly KnownKind[] = [
     aliases: ["pod", "po"],
     columns: [
       column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
-      column("Status", ".status.phase"),
+      // kubectl's word: a pod on its way out keeps the phase Running.
+      { ...column("Status", ".status.phase"), whileDeleted: "Terminating" },
       column("Restarts", ".status.containerStatuses[0].restartCount", "integer"),
       column("Revision", ".metadata.labels.naru\\.dev/revision"),
       age,

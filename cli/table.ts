@@ -18,6 +18,9 @@ export function formatTable(heads: readonly string[], rows: readonly (readonly s
 
 /** What a printer column shows of an object. A date is shown as the time since then. */
 export function cellOf(object: unknown, column: Column, now: Date): string {
+  if (column.whileDeleted !== undefined && readPath(object, ".metadata.deletionTimestamp") !== undefined) {
+    return column.whileDeleted;
+  }
   const value = readPath(object, column.jsonPath);
   if (value === undefined || value === null || value === "") return column.type === "date" ? "<unknown>" : "";
   if (column.type === "date") return humanDuration(now.getTime() - Date.parse(String(value)));

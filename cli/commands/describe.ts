@@ -4,7 +4,7 @@ import type { KubeObject } from "../../operator/engine/objects.ts";
 import { notAppliedIn } from "../../operator/standalone/supported.ts";
 import { humanDuration } from "../duration.ts";
 import { findOne, type TargetOptions } from "../find.ts";
-import { chooseInstance } from "../instances.ts";
+import { chooseInstance, warnIfEnded } from "../instances.ts";
 import { kinds, shortRef, targetOf, usage } from "../kinds.ts";
 import { type LocalAddress, localAddressOf } from "../local-address.ts";
 import { conditionsOf } from "../progress.ts";
@@ -28,7 +28,9 @@ export function addDescribe(program: Command): void {
       "modelservings",
     );
     if (name === undefined) throw usage("no name", "write KIND NAME or KIND/NAME");
-    const { client } = await chooseInstance(options.dir);
+    const chosen = await chooseInstance(options.dir);
+    const { client } = chosen;
+    warnIfEnded(chosen);
     const object = await findOne(client, kind, options.namespace, name);
     const all = await client.list();
     const services = client.running ? (await client.info()).services : [];

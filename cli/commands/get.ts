@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { KubeObject } from "../../operator/engine/objects.ts";
 import type { StandaloneClient } from "../../operator/standalone/client.ts";
 import { findOne, type TargetOptions } from "../find.ts";
-import { chooseInstance } from "../instances.ts";
+import { chooseInstance, warnIfEnded } from "../instances.ts";
 import { type KnownKind, targetOf } from "../kinds.ts";
 import { localAddressOf } from "../local-address.ts";
 import { formatObjects, type Output, objectTable, outputOf } from "../output.ts";
@@ -37,7 +37,9 @@ export function addGet(program: Command): void {
 async function get(words: readonly string[], options: GetOptions): Promise<void> {
   const { kind, name } = targetOf(words, "modelservings");
   const output = options.output === undefined ? undefined : outputOf(options.output);
-  const { client } = await chooseInstance(options.dir);
+  const chosen = await chooseInstance(options.dir);
+  const { client } = chosen;
+  warnIfEnded(chosen);
   const read = async () => await select(client, kind, name, options);
   const first = await read();
   if (first.length === 0 && output === undefined && options.watch !== true) {

@@ -88,14 +88,23 @@ function problemOf(status: ContainerStatus): ContainerProblem[] {
       return [{ container, code: word.code, message: message.slice(0, 1024) }];
     }
     if (terminated !== undefined || (waiting?.reason !== undefined && STUCK.has(waiting.reason))) {
-      const message = ended.message?.trim().slice(-512) || `exit code ${ended.exitCode}`;
-      return [{ container, code: ended.reason ?? "ContainerFailed", message }];
+      return [{ container, code: ended.reason ?? "ContainerFailed", message: endingOf(ended) }];
     }
   }
   if (waiting?.reason !== undefined && STUCK.has(waiting.reason)) {
     return [{ container, code: waiting.reason, message: (waiting.message ?? waiting.reason).slice(0, 1024) }];
   }
   return [];
+}
+
+/**
+ * How a container ended that left no last word. Where it wrote none, the kubelet gives the end of its log, which may
+ * be any lines from before it was killed: the exit code is what is known, and only the last line is shown beside it.
+ */
+function endingOf({ exitCode, message = "" }: { exitCode: number; message?: string }): string {
+  const code = exitCode === 137 ? "exit code 137 (killed, or out of memory)" : `exit code ${exitCode}`;
+  const line = message.trim().split("\n").at(-1) ?? "";
+  return line === "" ? code : `${code}; the last line of its log: ${line.slice(0, 512)}`;
 }
 
 function parseLastWord(text: string | undefined): z.output<typeof lastWord> | undefined {

@@ -88,6 +88,9 @@ describe("a folder that is served", () => {
 
     expect(await served.interrupt()).toBe(0);
     await expect(fetch(`${base}/v2/health/ready`)).rejects.toThrow();
+    expect((await naru("get", "-d", dir)).stderr).toMatch(
+      /^warning: no naru up runs .*: this is what was last/,
+    );
   });
 
   test("is refused to a second naru up, and says what is there where a name is not", async () => {

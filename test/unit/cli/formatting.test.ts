@@ -54,6 +54,18 @@ describe("ages are written as kubectl writes them", () => {
 });
 
 describe("printer columns", () => {
+  test("a pod on its way out is Terminating, whatever its phase", () => {
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "p", deletionTimestamp: "2026-01-10T00:00:00Z" },
+      status: { phase: "Running" },
+    };
+    const table = objectTable([pod], kindNamed("pods"), { wide: false, namespaces: false, now });
+    expect(table).toContain("Terminating");
+    expect(table).not.toContain("Running");
+  });
+
   test("every path of every known kind can be read", () => {
     for (const kind of kinds) {
       for (const { jsonPath } of kind.columns) expect(() => readPath({}, jsonPath)).not.toThrow();
