@@ -16,6 +16,8 @@ export interface RunOptions {
   /** Stops as soon as something was lost: enough where a loss is what has to be seen. */
   readonly untilLost?: boolean;
   readonly mostMilliseconds?: number;
+  /** Times that the path is gone through at most; then the load goes on without. */
+  readonly mostDisturbances?: number;
   readonly clients?: number;
   readonly thinkMilliseconds?: number;
   /** Seconds between bursts, in turn. */
@@ -71,7 +73,8 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
     do {
       await path.disturb(world, path.spec);
       disturbances += 1;
-    } while (goOn());
+    } while (disturbances < (options.mostDisturbances ?? Number.POSITIVE_INFINITY) && goOn());
+    while (goOn()) await new Promise((resolve) => setTimeout(resolve, 50));
     // Until the last change has reached both proxies and the pods that left are gone.
     if (!options.untilLost) await new Promise((resolve) => setTimeout(resolve, 3000));
     const reports = await Promise.all(loads.map((load) => load.finish()));

@@ -6,7 +6,7 @@ import { runPath } from "../../zero-loss/run.ts";
 /** Shows that the tests of paths.test.ts can fail. */
 describe.skipIf(missingProxies().length > 0)("requests are lost without", () => {
   for (const { guard, path, load } of REMOVED_GUARDS) {
-    it(guard, { timeout: 170_000 }, async () => {
+    it(guard, { timeout: 400_000 }, async () => {
       const outcomes = await runPath(path, {
         ...load,
         requests: 1,

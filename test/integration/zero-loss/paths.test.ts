@@ -8,8 +8,8 @@ describe.skipIf(missingProxies().length > 0)(
   "no request is lost through nginx, HAProxy and the Service over a",
   () => {
     for (const path of PATHS) {
-      it.concurrent(path.name, { timeout: 170_000 }, async ({ expect: expected }) => {
-        const outcomes = await runPath(path, { requests: 2000, thinkMilliseconds: 12 });
+      it.concurrent(path.name, { timeout: 400_000 }, async ({ expect: expected }) => {
+        const outcomes = await runPath(path, { requests: 2000, thinkMilliseconds: 12, mostDisturbances: 1 });
         for (const { report } of outcomes) expected(report.lost).toEqual([]);
         expected(outcomes.reduce((sum, { report }) => sum + report.sent, 0)).toBeGreaterThanOrEqual(2000);
         expected(outcomes.map(({ proxy }) => proxy)).toEqual(["nginx", "haproxy", "service"]);
