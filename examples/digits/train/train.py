@@ -204,7 +204,7 @@ def main() -> None:
     write(EXAMPLE / "models/v1.onnx", export(v1))
     write(EXAMPLE / "models/v2.onnx", good)
     write(EXAMPLE / "models/broken-erring.onnx", erring(good))
-    write(EXAMPLE / "models/broken-slow.onnx", slow(good, 3000))
+    write(EXAMPLE / "models/broken-slow.onnx", slow(good, 8000))
     write(EXAMPLE / "models/broken-wrong.onnx", wrong(good))
 
     with (EXAMPLE / "held-out/optdigits-held-out.csv").open("w", newline="") as file:
