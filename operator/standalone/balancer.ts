@@ -33,6 +33,11 @@ export class TcpBalancer {
     });
   }
 
+  /** No endpoint takes connections now. */
+  get empty(): boolean {
+    return this.#endpoints.length === 0;
+  }
+
   /** Takes effect for the next connection; those that exist are left alone. */
   setEndpoints(endpoints: readonly Endpoint[]): void {
     this.#endpoints = endpoints;

@@ -76,6 +76,13 @@ function endpointsOf(service: KubeObject, port: ServicePort, store: Store): Endp
     });
 }
 
+/**
+ * Where a Service without a ready pod is for programs that find it by the hosts file. In a cluster such a connection
+ * is refused, and who asks knows that nothing was sent; a balancer can only cut it, and has to keep its port, which
+ * another program would take. Nothing listens on tcpmux.
+ */
+const REFUSES = "127.0.0.1:1";
+
 /** Keeps one balancer a Service port open, its endpoints those of the ready pods, and the hosts file true. */
 export class Services {
   readonly #options: ServicesOptions;
@@ -85,6 +92,7 @@ export class Services {
   readonly #watches: { stop(): void }[];
   #pending: Promise<void> = Promise.resolve();
   #closed = false;
+  #hosts = "";
 
   constructor(options: ServicesOptions) {
     this.#options = options;
@@ -149,8 +157,18 @@ export class Services {
       this.#options.ports.release(address.localPort);
     }
     this.#refreshEndpoints();
-    const hosts = [...this.#open].map(([key, { address }]) => [key, `127.0.0.1:${address.localPort}`]);
-    await writeAtomically(this.#options.hostsFile, `${JSON.stringify(Object.fromEntries(hosts), null, 2)}\n`);
+    await this.#writeHosts();
+  }
+
+  async #writeHosts(): Promise<void> {
+    const hosts = [...this.#open].map(([key, { balancer, address }]) => [
+      key,
+      balancer.empty ? REFUSES : `127.0.0.1:${address.localPort}`,
+    ]);
+    const text = `${JSON.stringify(Object.fromEntries(hosts), null, 2)}\n`;
+    if (text === this.#hosts) return;
+    await writeAtomically(this.#options.hostsFile, text);
+    this.#hosts = text;
   }
 
   async #openPort(key: string, service: KubeObject, port: ServicePort): Promise<void> {
@@ -193,13 +211,22 @@ export class Services {
   }
 
   #refreshEndpoints(): void {
-    const { store } = this.#options;
+    const { store, log } = this.#options;
+    let changed = false;
     for (const service of store.list(serviceKind)) {
       for (const port of specOf(service).ports ?? []) {
         const key = `${service.metadata.name}.${service.metadata.namespace}.svc:${port.port}`;
-        this.#open.get(key)?.balancer.setEndpoints(endpointsOf(service, port, store));
+        const balancer = this.#open.get(key)?.balancer;
+        if (balancer === undefined) continue;
+        const before = balancer.empty;
+        balancer.setEndpoints(endpointsOf(service, port, store));
+        changed ||= before !== balancer.empty;
       }
     }
+    if (!changed || this.#closed) return;
+    this.#pending = this.#pending
+      .then(() => this.#writeHosts())
+      .catch((error: Error) => log("error", `services: ${error.message}`));
   }
 }
 

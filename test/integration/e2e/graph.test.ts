@@ -24,6 +24,7 @@ const modelNode = (name: string, version: string) => {
 const twoNodes = (edges: object[]) => ({
   graph: { entry: "v1", nodes: [modelNode("v1", "v1"), modelNode("v2", "v2")], edges },
   traffic: { routerReplicas: 1 },
+  termination: { preStopSeconds: 0, drainSeconds: 1 },
 });
 
 beforeAll(async () => {
