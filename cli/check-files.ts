@@ -2,6 +2,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import type { ModelServing } from "../crds/model-serving.ts";
 import { messageOf, NaruError } from "../lib/errors.ts";
+import { refKey, refOf } from "../operator/engine/objects.ts";
 import { refusalOf } from "../operator/model-serving/rules/refusal.ts";
 import { type FileProblem, readDocuments } from "../operator/standalone/documents.ts";
 import { shortRef } from "./kinds.ts";
@@ -28,17 +29,28 @@ export async function filesOf(given: string): Promise<string[]> {
   });
 }
 
-/** What is wrong with a file; what is right is printed. */
-export async function checkFile(file: string): Promise<FileProblem[]> {
+/**
+ * What is wrong with a file; what is right is printed. `taken`: which file a resource came from, of those that were
+ * checked before; `naru up` takes each from one file of its folder only.
+ */
+export async function checkFile(file: string, taken: Map<string, string>): Promise<FileProblem[]> {
   const { objects, problems } = readDocuments(file, await fs.readFile(file, "utf8"), schemas);
+  const twice = objects.flatMap((object) => {
+    const key = `${path.dirname(file)}:${refKey(refOf(object))}`;
+    const other = taken.get(key);
+    if (other === undefined) taken.set(key, file);
+    return other === undefined
+      ? []
+      : [{ file, line: 1, column: 1, message: `${shortRef(object)} is in ${other} already` }];
+  });
   const refused = objects.flatMap((object) => {
     const refusal =
       object.kind === "ModelServing" ? refusalOf((object as unknown as ModelServing).spec) : undefined;
     if (refusal === undefined) return [];
     return [{ file, line: 1, column: 1, message: `${shortRef(object)}: ${refusal.message}` }];
   });
-  if (problems.length + refused.length === 0) {
+  if (problems.length + refused.length + twice.length === 0) {
     for (const object of objects) console.log(`${shortRef(object)} in ${file} is valid`);
   }
-  return [...problems, ...refused];
+  return [...problems, ...twice, ...refused];
 }

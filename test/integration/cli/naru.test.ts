@@ -184,6 +184,14 @@ describe("what is wrong is said with what to do about it", () => {
     expect(stderr).toMatch(/error: 2 mistakes in 1 of 1 files\n {2}fix: /);
   });
 
+  test("one resource in two files of a folder, which naru up would take from the first only", async () => {
+    const dir = await folder(digitsYaml);
+    await fs.copyFile(path.join(dir, "digits.yaml"), path.join(dir, "more.yaml"));
+    const { code, stderr } = await naru("validate", dir);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/more\.yaml:1:1: modelserving\/digits is in .*digits\.yaml already/);
+  });
+
   test("a graph with a cycle, which only a controller sees", async () => {
     const dir = await folder(
       ({ uri, sha256 }) => `apiVersion: naru.dev/v1alpha1
