@@ -1,5 +1,5 @@
 import { invalid, quote } from "./invalid.ts";
-import type { Datatype, Tensor, TensorData } from "./types.ts";
+import type { Datatype, TensorData } from "./types.ts";
 
 /** Bytes an element, as on the wire; BYTES elements carry their own length. */
 const sizes: Readonly<Record<Datatype, number>> = {
@@ -77,11 +77,6 @@ export function elementCount(shape: readonly number[]): number {
 
 export function isBytes(data: TensorData): data is readonly Buffer[] {
   return Array.isArray(data);
-}
-
-export function numericData(tensor: Tensor): NumericData {
-  if (isBytes(tensor.data)) throw new TypeError(`tensor ${tensor.name} holds BYTES`);
-  return tensor.data;
 }
 
 /** The memory of numeric data as bytes, without a copy. */

@@ -34,11 +34,3 @@ export function resourcesOf(settings: Settings): Pick<Container, "resources"> {
 export function envOf(settings: Settings): NonNullable<Container["env"]> {
   return defined(settings?.env ?? []) as NonNullable<Container["env"]>;
 }
-
-/** Whether the pods ask for a device (`nvidia.com/gpu`): an extended resource, named with a domain. */
-export function asksForAccelerator(settings: Settings): boolean {
-  const { requests, limits } = settings?.resources ?? {};
-  return Object.keys({ ...requests, ...limits }).some(
-    (name) => name.includes("/") && !name.startsWith("kubernetes.io/"),
-  );
-}
