@@ -20,7 +20,12 @@ export function adminServer(
   http: HttpConfig,
   draining: () => boolean,
 ): FastifyInstance {
-  const app = fastify({ ...fastifyServerOptions(http), bodyLimit: MAX_CONFIG_BYTES });
+  // Closed last, when all requests are answered: a connection that the operator or a probe keeps must not hold up the end.
+  const app = fastify({
+    ...fastifyServerOptions(http),
+    bodyLimit: MAX_CONFIG_BYTES,
+    forceCloseConnections: true,
+  });
   app.setErrorHandler((error, _request, reply) => {
     const answer = errorAnswer(error);
     return reply.code(answer.status).headers(answer.headers).send(answer.body);
