@@ -59,12 +59,12 @@ async function demo(): Promise<number> {
   await up.stop();
   await rm(folder, { recursive: true, force: true });
 
+  for (const reason of load?.reasons ?? []) console.error(`lost: ${reason}`);
   if (failure instanceof Interrupted) {
     console.error("demo: stopped before its end; nothing of it runs any more");
     return failure.exitCode;
   }
   if (failure !== undefined) console.error(failure instanceof Error ? failure.message : failure);
-  for (const reason of load?.reasons ?? []) console.error(`lost: ${reason}`);
   const { sent, lost } = load ?? { sent: 0, lost: 0 };
   const outcome = { ...story.shown, requests: sent, lost, seconds: seconds() };
   console.log(outcomeLine(outcome));

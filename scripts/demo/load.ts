@@ -86,7 +86,8 @@ export class Load {
       const ended = performance.now();
       if (typeof result === "string") {
         this.#lost += 1;
-        if (this.#reasons.length < REASONS) this.#reasons.push(result);
+        const at = `after ${Math.round(ended - began)} ms, at ${new Date().toISOString()}`;
+        if (this.#reasons.length < REASONS) this.#reasons.push(`${result} (${at})`);
       } else {
         this.#recent.add(ended, ended - began);
         this.#sweep?.answered(index, result.right);
