@@ -35,19 +35,27 @@ export interface ForwardOptions {
   ended(outcome: Outcome): void;
 }
 
+/**
+ * For so long a request whose connection is refused is tried again. A pod is Ready before every node's proxy, or
+ * standalone's hosts file, leads to it: the first requests to a Service that just had no pod come into that gap.
+ */
+const REFUSED_MS = 1000;
+const REFUSED_PAUSE_MS = 50;
+
 /** Methods that may be repeated by their definition (RFC 9110 §9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 /**
  * Passes one request to a backend and its answer back, chunk by chunk, with backpressure both ways.
  *
- * When is a request sent a second time? Each of these once, and never after a byte of an answer came:
+ * When is a request sent again? Never after a byte of an answer came, and:
  * - The connection could not be opened: nothing was sent, so any request may go elsewhere, as long as its body
- *   has not begun to be read. With `hold`, it waits until a backend is ready instead of failing.
+ *   has not begun to be read. Once, and where it was refused, for REFUSED_MS. With `hold`, it waits until a backend
+ *   is ready instead of failing.
  * - The connection broke before any answer. A pooled connection may have been closed by the server while the
  *   request was on its way; over TCP that can't be told from a server that died while it worked. So only
  *   what may run twice is repeated: idempotent methods, and V2 inference, which by its protocol only reads;
- *   and only when the whole body is still in memory. The rest is answered 502.
+ *   once, and only when the whole body is still in memory. The rest is answered 502.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage;
@@ -56,6 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #requestId: string;
   #deadline = 0;
   #timer: NodeJS.Timeout | undefined;
+  #pause: NodeJS.Timeout | undefined;
   #body: Buffer | StreamedBody | null = null;
   #began = 0;
   #sent = false;
@@ -227,6 +236,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#repeats += 1;
       this.#options.retried();
       this.#send();
+    } else if (this.#mayAskAgain(error)) {
+      this.#options.retried();
+      this.#pause = setTimeout(() => this.#send(), REFUSED_PAUSE_MS);
     } else if (!this.#sent && this.#options.hold !== undefined && this.#bodyUntouched()) {
       void this.#holdThenSend(this.#options.hold);
     } else {
@@ -241,6 +253,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // What waits at the gate is not to be overtaken.
     if (!this.#sent) return this.#options.hold === undefined;
     return IDEMPOTENT.has(this.#request.method ?? "") || isInference(this.#request.url ?? "");
+  }
+
+  #mayAskAgain(error: Error): boolean {
+    if (this.#sent || this.#options.hold !== undefined || !this.#bodyUntouched()) return false;
+    return codeOf(error) === "ECONNREFUSED" && performance.now() - this.#began < REFUSED_MS;
   }
 
   #bodyUntouched(): boolean {
@@ -277,6 +294,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #end(status: number, error: boolean): void {
     this.#done = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#pause);
     this.#options.ended({ status, error, milliseconds: performance.now() - this.#began });
   }
 }

@@ -111,6 +111,20 @@ describe("backends that come and go under load", () => {
     await eventually("served again", async () => (await infer(url)).status === 200);
   });
 
+  it("take the first request of a pod that is Ready a moment before its Service leads to it", async () => {
+    // Nothing listens on tcpmux: where the Service of no pod is.
+    const { url, lead, admin } = await behindService("127.0.0.1:1");
+    const answer = infer(url);
+    await eventually("refused more than once", async () => {
+      const metrics = await (await fetch(`${admin}/metrics`)).text();
+      return /naru_router_retries_total\{revision="r1"\} ([2-9]|1\d)/.test(metrics);
+    });
+    const pod = await server();
+    await lead(`127.0.0.1:${pod.port}`);
+    expect((await answer).status).toBe(200);
+    expect(pod.seen).toHaveLength(1);
+  });
+
   it("close idle connections without a loss, request by request around the time-out", async () => {
     const backend = await server();
     // Announced as 1 s: below undici's margin, so no connection is used twice, and none that dies is used.
