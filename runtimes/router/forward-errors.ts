@@ -16,6 +16,21 @@ export function codeOf(error: unknown): string {
   return "code" in error && typeof error.code === "string" ? error.code : error.name;
 }
 
+/** Whether nobody was there to take the connection: the backend itself has said nothing. */
+export function isConnectionRefused(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (codeOf(cause) === "ECONNREFUSED") return true;
+  }
+  return false;
+}
+
+/**
+ * For so long a request whose connection is refused is tried again. A pod is Ready before every node's proxy, or
+ * standalone's hosts file, leads to it: the first requests to a Service that just had no pod come into that gap.
+ */
+export const REFUSED_MS = 1000;
+export const REFUSED_PAUSE_MS = 50;
+
 /** Node's parser lets through what undici would not send: `OPTIONS *`, odd bytes in a path. */
 export function unforwardable(): NaruError {
   return new NaruError({

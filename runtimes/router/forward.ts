@@ -5,7 +5,14 @@ import { deadlineExceeded, deadlineOf } from "../../lib/http/deadline.ts";
 import { requestIdOf } from "../../lib/telemetry/logger.ts";
 import { answerError, idHeader } from "./answer.ts";
 import type { Backend } from "./backend.ts";
-import { broken, codeOf, unforwardable } from "./forward-errors.ts";
+import {
+  broken,
+  codeOf,
+  isConnectionRefused,
+  REFUSED_MS,
+  REFUSED_PAUSE_MS,
+  unforwardable,
+} from "./forward-errors.ts";
 import { REVISION_HEADER, requestHeaders, responseHeaders } from "./headers.ts";
 import { type HoldLimits, unavailable } from "./hold.ts";
 import { bodyKind, StreamedBody } from "./request-body.ts";
@@ -34,13 +41,6 @@ export interface ForwardOptions {
   retried(): void;
   ended(outcome: Outcome): void;
 }
-
-/**
- * For so long a request whose connection is refused is tried again. A pod is Ready before every node's proxy, or
- * standalone's hosts file, leads to it: the first requests to a Service that just had no pod come into that gap.
- */
-const REFUSED_MS = 1000;
-const REFUSED_PAUSE_MS = 50;
 
 /** Methods that may be repeated by their definition (RFC 9110 §9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
@@ -257,7 +257,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #mayAskAgain(error: Error): boolean {
     if (this.#sent || this.#options.hold !== undefined || !this.#bodyUntouched()) return false;
-    return codeOf(error) === "ECONNREFUSED" && performance.now() - this.#began < REFUSED_MS;
+    return isConnectionRefused(error) && performance.now() - this.#began < REFUSED_MS;
   }
 
   #bodyUntouched(): boolean {

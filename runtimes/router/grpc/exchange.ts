@@ -9,6 +9,7 @@ import { messageOf } from "../../../lib/errors.ts";
 import { type GrpcOutcome, GrpcStatus, outcomeOf } from "../../../lib/grpc/status.ts";
 import { deadlineExceeded, parseGrpcTimeout } from "../../../lib/http/deadline.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../../../lib/telemetry/logger.ts";
+import { REFUSED_MS, REFUSED_PAUSE_MS } from "../forward-errors.ts";
 import { REVISION_HEADER } from "../headers.ts";
 import type { HoldGate, HoldLimits } from "../hold.ts";
 import { messageHeaders, statusOf, trailersOf } from "./headers.ts";
@@ -58,6 +59,7 @@ export class GrpcExchange {
   readonly #began = performance.now();
   #deadline: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #pause: NodeJS.Timeout | undefined;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
   #clientEnded = false;
@@ -217,6 +219,11 @@ export class GrpcExchange {
         void this.#holdThenSend(hold);
         return;
       }
+      if (neverBegun && !connected && performance.now() - this.#began < REFUSED_MS) {
+        retried();
+        this.#pause = setTimeout(() => this.#send(), REFUSED_PAUSE_MS);
+        return;
+      }
       if (neverBegun ? this.#repeats < MAX_REPEATS : repeatable && this.#broken === 0) {
         if (neverBegun) this.#repeats += 1;
         else this.#broken += 1;
@@ -299,6 +306,7 @@ export class GrpcExchange {
     this.#done = true;
     this.#kept = undefined;
     clearTimeout(this.#timer);
+    clearTimeout(this.#pause);
     this.#options.ended({
       code,
       error: isError(code),

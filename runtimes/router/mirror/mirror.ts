@@ -1,4 +1,5 @@
 import type { InferResponse } from "../../../lib/v2/types.ts";
+import { isConnectionRefused } from "../forward-errors.ts";
 import type { Track } from "../routing.ts";
 import { type Comparison, sameAnswer } from "./compare.ts";
 
@@ -86,8 +87,14 @@ export class Mirror {
     let same: boolean;
     try {
       same = sameAnswer(stable, await sample.canaryAnswer(ending.signal), sample.comparison);
-    } catch {
+    } catch (error) {
       if (this.#closed) return;
+      if (isConnectionRefused(error)) {
+        // A Service leads to a pod a moment after it is Ready, or no more: not the canary's answer, whose readiness
+        // is judged by its pods.
+        metrics.mirrored("dropped");
+        return;
+      }
       counters.mirrored += 1;
       counters.mirrorErrors += 1;
       metrics.mirrored("failed");
