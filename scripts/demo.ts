@@ -52,7 +52,8 @@ async function demo(): Promise<number> {
   try {
     await story.play({ resources: RESOURCES, file, up, startLoad, signal: ending.signal });
   } catch (error) {
-    failure = error;
+    // What was waited for says only that it was given up; the signal knows why.
+    failure = ending.signal.aborted ? ending.signal.reason : error;
   }
   await load?.stop();
   await live.stop();

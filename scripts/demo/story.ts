@@ -10,6 +10,8 @@ const POLL_MILLISECONDS = 100;
 /** A rollout that has not ended by then has failed; `progressDeadlineSeconds` of the resources ends it earlier. */
 const ROLLOUT_MILLISECONDS = 90_000;
 
+const SERVES_MILLISECONDS = 60_000;
+
 /** A version that is tried, and how its rollout has to end. */
 interface Attempt {
   readonly title: string;
@@ -66,7 +68,7 @@ export class Story {
     const { up, signal } = stage;
     const load = await this.#act(0, async (tell) => {
       tell("naru up starts");
-      const started = stage.startLoad(await aborting(up.address, signal));
+      const started = stage.startLoad(await served(up, signal, tell));
       tell("the held-out images are sent");
       const accuracy = await started.accuracy(signal);
       return { value: started, ok: true, detail: accuracyText(accuracy) };
@@ -161,10 +163,22 @@ function accuracyText(accuracy: number): string {
   return `accuracy ${accuracy.toFixed(3)} over the held-out images`;
 }
 
-function aborting<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    promise.then(resolve, reject);
-  });
+/** The address, once the model serves; until then, what status waits for is told. */
+async function served(up: Up, signal: AbortSignal, tell: (detail: string) => void): Promise<string> {
+  const deadline = performance.now() + SERVES_MILLISECONDS;
+  let waitsFor = "naru up starts";
+  while (performance.now() < deadline) {
+    if (up.address !== undefined) return up.address;
+    waitsFor = waitingText((await up.resource())?.status) ?? waitsFor;
+    tell(waitsFor);
+    await delay(POLL_MILLISECONDS, undefined, { signal });
+  }
+  throw new Error(`v1 does not serve after ${SERVES_MILLISECONDS / 1000} s: ${waitsFor}`);
+}
+
+function waitingText(status: ModelServingStatus | undefined): string | undefined {
+  const unmet = (type: string) =>
+    status?.conditions?.find((condition) => condition.type === type && condition.status === "False");
+  // Why there is no model says more than that nothing is ready.
+  return (unmet("ModelAvailable") ?? unmet("Ready"))?.message;
 }

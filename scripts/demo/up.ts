@@ -15,7 +15,7 @@ export class Up {
   readonly #name: string;
   readonly #program: ChildProcess;
   readonly #exited: Promise<unknown>;
-  readonly #address = Promise.withResolvers<string>();
+  #address: string | undefined;
   #printed = "";
   #said = "";
 
@@ -32,16 +32,13 @@ export class Up {
       const error = new Error(
         `naru up ended (${exitCode ?? signalCode ?? "not started"}):\n${this.#said.trim()}`,
       );
-      this.#address.reject(error);
       onEnd(error);
     });
-    // Whoever waits for the address is told; nobody may.
-    this.#address.promise.catch(() => undefined);
   }
 
-  /** `http://127.0.0.1:PORT/v2`, as it prints it when the model serves. */
-  get address(): Promise<string> {
-    return this.#address.promise;
+  /** `http://127.0.0.1:PORT/v2`, once it has printed it: the model serves. */
+  get address(): string | undefined {
+    return this.#address;
   }
 
   /** The resource's status and the generation of its spec; undefined before it was read. */
@@ -68,11 +65,10 @@ export class Up {
   #hear(text: string): void {
     this.#keep(text);
     this.#printed = (this.#printed + text).slice(-KEPT_CHARACTERS);
-    const line = this.#printed
-      .split("\n")
-      .find((one) => one.startsWith(`modelserving/${this.#name}  http://`));
-    const address = line?.split(/\s+/)[1];
-    if (address !== undefined) this.#address.resolve(address);
+    // The last one may be a part.
+    const lines = this.#printed.split("\n").slice(0, -1);
+    const line = lines.find((one) => one.startsWith(`modelserving/${this.#name}  http://`));
+    this.#address ??= line?.split(/\s+/)[1];
   }
 
   #keep(text: string): void {
