@@ -23,10 +23,8 @@ export interface SoakSample {
 
 export interface SoakResult {
   readonly samples: readonly SoakSample[];
-  /** MB a million requests, of a straight line through the last hour's worth. */
-  readonly slope: number;
-  /** Half the width of the slope's 95 % interval. */
-  readonly slopeError: number;
+  /** Highest resident memory of each hour's worth. */
+  readonly peaks: readonly number[];
   readonly beforeConnections: number;
   readonly afterConnections: number;
 }
@@ -70,7 +68,7 @@ export async function soak(quick: boolean, say: (line: string) => void): Promise
     const afterConnections = residentMegabytes(running.pids());
     return {
       samples,
-      ...line(lastHour(samples)),
+      peaks: peaksOf(samples),
       beforeConnections,
       afterConnections,
     };
@@ -80,10 +78,13 @@ export async function soak(quick: boolean, say: (line: string) => void): Promise
   }
 }
 
-function lastHour(samples: readonly SoakSample[]): readonly SoakSample[] {
-  const end = samples.at(-1)?.requests ?? 0;
-  const hour = samples.filter(({ requests }) => requests > end - HOUR_OF_REQUESTS);
-  return hour.length > 2 ? hour : samples;
+function peaksOf(samples: readonly SoakSample[]): number[] {
+  const peaks: number[] = [];
+  for (const { requests, residentMegabytes } of samples) {
+    const hour = Math.min(HOURS - 1, Math.floor(requests / HOUR_OF_REQUESTS));
+    peaks[hour] = Math.max(peaks[hour] ?? 0, residentMegabytes);
+  }
+  return peaks;
 }
 
 /** Opens connections by the hundred, writes half a request on each, and drops them. */
@@ -98,32 +99,14 @@ async function dropConnections({ ports }: RunningServer, count: number): Promise
   }
 }
 
-/** Least squares of memory over requests, with the half width of the slope's 95 % interval. */
-export function line(samples: readonly SoakSample[]): { slope: number; slopeError: number } {
-  const count = samples.length;
-  const xs = samples.map((sample) => sample.requests / 1e6);
-  const ys = samples.map((sample) => sample.residentMegabytes);
-  const meanX = xs.reduce((sum, x) => sum + x, 0) / count;
-  const meanY = ys.reduce((sum, y) => sum + y, 0) / count;
-  const sxx = xs.reduce((sum, x) => sum + (x - meanX) ** 2, 0);
-  const sxy = xs.reduce((sum, x, index) => sum + (x - meanX) * ((ys[index] ?? 0) - meanY), 0);
-  const slope = sxy / sxx;
-  const squares = xs.reduce(
-    (sum, x, index) => sum + ((ys[index] ?? 0) - meanY - slope * (x - meanX)) ** 2,
-    0,
-  );
-  return { slope, slopeError: 1.96 * Math.sqrt(squares / Math.max(1, count - 2) / sxx) };
-}
-
-export function soakPage({
-  samples,
-  slope,
-  slopeError,
-  beforeConnections,
-  afterConnections,
-}: SoakResult): string {
+/**
+ * Memory moves in steps as V8 collects and sizes its heap, so a line through it says little. A leak shows as an
+ * hour that peaks above the ones before.
+ */
+export function soakPage({ samples, peaks, beforeConnections, afterConnections }: SoakResult): string {
+  const first = peaks[0] ?? 0;
   const last = samples.at(-1);
-  const flat = slope - slopeError <= 0;
+  const flat = peaks.every((peak) => peak <= first * 1.05);
   return [
     "# Soak: three hours' worth of requests at speed",
     "",
@@ -134,7 +117,7 @@ export function soakPage({
     ...samples.map((one) => `| ${one.requests} | ${one.failures} | ${Math.round(one.residentMegabytes)} |`),
     "",
     `Requests: ${last?.requests ?? 0}, failed: ${last?.failures ?? 0}.`,
-    `Slope over the last hour's worth: ${slope.toFixed(1)} ± ${slopeError.toFixed(1)} MB a million requests: ${flat ? "flat within noise" : "**it grows**"}.`,
+    `Peak of each hour's worth: ${peaks.map((peak) => `${Math.round(peak)} MB`).join(", ")}: ${flat ? "flat" : "**it grows**"}.`,
     `Connections opened, given half a request and dropped: RSS ${Math.round(beforeConnections)} → ${Math.round(afterConnections)} MB.`,
     "",
   ].join("\n");
