@@ -118,6 +118,7 @@ export class Batcher {
   /** The first in the queue and whatever may share its run; none while it is worth waiting for more. */
   #takeGroup(): Waiting[] {
     const now = this.#now();
+    if (this.#options.maxSize === 1) return this.#takeOne(now);
     const alive: Waiting[] = [];
     for (const job of this.#queue) {
       const refusal = this.#refusal(job, now);
@@ -127,7 +128,7 @@ export class Batcher {
     this.#queue = alive;
     const [first] = alive;
     if (first === undefined) return [];
-    if (first.rows === undefined || this.#options.maxSize === 1) return alive.splice(0, 1);
+    if (first.rows === undefined) return alive.splice(0, 1);
     const group: Waiting[] = [];
     const rest: Waiting[] = [];
     let rows = 0;
@@ -142,6 +143,16 @@ export class Batcher {
     if (this.#worthWaiting(group, rows, now)) return [];
     this.#queue = rest;
     return group;
+  }
+
+  /** Without batching nobody else need be looked at. */
+  #takeOne(now: number): Waiting[] {
+    for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+      const refusal = this.#refusal(job, now);
+      if (refusal === undefined) return [job];
+      this.#refuse(job, refusal);
+    }
+    return [];
   }
 
   #worthWaiting(group: readonly Waiting[], rows: number, now: number): boolean {
