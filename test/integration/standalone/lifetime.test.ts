@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { followLog, logFileOf, openStandalone } from "../../../operator/standalone/client.ts";
+import { readObjects } from "../../../operator/standalone/persistence.ts";
 import { eventually } from "../../support/eventually.ts";
 import { deployment, openRoom, podsOf, type Room, resource, service, statusOf, urlOf } from "./harness.ts";
 
@@ -110,6 +111,11 @@ describe("the end of naru up", () => {
   test("what outlives a killed naru up is ended by the next, which takes over its folder, ports and resources", async () => {
     // It ignores SIGTERM, and is stopped so that not even its guard acts.
     const { child, output } = await up({ STUBBORN: "1" });
+    // Objects are written a moment after they change; what a SIGKILL inside that moment loses is decided again
+    // from the resources' files, which this test has none of.
+    await eventually("written", () =>
+      readObjects(join(dir, ".naru")).some(({ kind }) => kind === "Deployment"),
+    );
     const before = alive();
     for (const pid of before) process.kill(pid, "SIGSTOP");
     child.kill("SIGKILL");
