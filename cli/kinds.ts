@@ -106,7 +106,7 @@ export function kindNamed(word: string): KnownKind {
   throw new NaruError({
     code: "UnknownKind",
     message: `there is no kind "${word}"`,
-    remedy: `use one of ${kinds.map(({ plural }) => plural).join(", ")}`,
+    remedy: `a resource of that name is modelserving/${word}; kinds are ${kinds.map(({ plural }) => plural).join(", ")}`,
     status: 400,
   });
 }

@@ -9,6 +9,7 @@ import { addLogs } from "./commands/logs.ts";
 import { addUp } from "./commands/up.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addVersion } from "./commands/version.ts";
+import { versionText } from "./version.ts";
 
 const commands = [
   addUp,
@@ -27,6 +28,7 @@ const commands = [
 export function buildProgram(): Command {
   const program = new Command("naru")
     .description("Serves AI models with the controllers that run on Kubernetes.")
+    .version(versionText(), "--version", "print the version")
     .showHelpAfterError("(naru --help shows what there is)")
     .helpCommand("help [command]", "show how a command is used")
     .exitOverride();

@@ -33,6 +33,8 @@ interface KnownFile {
   /** Of the last good version, by reference. */
   objects: Map<string, KubeObject>;
   problems: FileProblem[];
+  /** It is gone, and its objects were kept, which was told. */
+  kept: boolean;
 }
 
 const absent = "absent";
@@ -64,13 +66,21 @@ export class ResourceFiles {
     } catch (error) {
       this.#notWatching(error);
     }
-    this.#scan(true);
     for (const object of store.all()) {
       const source = object.metadata.annotations?.[sourceAnnotation];
-      if (source === undefined || this.#holderOf(refKey(refOf(object))) !== undefined) continue;
-      // A file with a mistake in it says nothing about what it used to hold.
-      if ((this.#files.get(path.join(dir, source))?.problems.length ?? 0) === 0) store.delete(refOf(object));
+      if (source !== undefined)
+        this.#fileNamed(path.join(dir, source)).objects.set(refKey(refOf(object)), object);
     }
+    this.#scan(true);
+  }
+
+  /** What is known of a file; of one that was never seen, that it is absent. */
+  #fileNamed(name: string): KnownFile {
+    const known = this.#files.get(name);
+    if (known !== undefined) return known;
+    const file = { signature: absent, since: 0, done: false, kept: false, objects: new Map(), problems: [] };
+    this.#files.set(name, file);
+    return file;
   }
 
   problems(): FileProblem[] {
@@ -106,24 +116,21 @@ export class ResourceFiles {
     const present = this.#signatures();
     if (present !== undefined) {
       const now = performance.now();
-      for (const name of new Set([...this.#files.keys(), ...present.keys()])) {
+      // Those that are there come first: what moved from one file to another has its new one when the old is forgotten.
+      for (const name of new Set([...present.keys(), ...this.#files.keys()])) {
         const signature = present.get(name) ?? absent;
-        const file = this.#files.get(name) ?? {
-          signature: "",
-          since: 0,
-          done: false,
-          objects: new Map(),
-          problems: [],
-        };
-        this.#files.set(name, file);
-        if (file.signature !== signature) Object.assign(file, { signature, since: now, done: false });
+        const file = this.#fileNamed(name);
+        if (file.signature !== signature) {
+          Object.assign(file, { signature, since: now, done: false, kept: false });
+          if (signature === absent) this.#readRefusedAgain();
+        }
         const stable = first ? Number.POSITIVE_INFINITY : now - file.since;
         if (file.done || stable < settleMilliseconds) continue;
         if (signature === absent) file.done = stable >= goneMilliseconds && this.#forget(name, file);
         else file.done = this.#take(name, file, stable >= goneMilliseconds);
       }
     }
-    const waiting = [...this.#files.values()].some((file) => !file.done);
+    const waiting = [...this.#files.values()].some((file) => !file.done && !file.kept);
     this.#look(waiting ? Math.min(settleMilliseconds, pollMilliseconds) : pollMilliseconds);
   }
 
@@ -149,7 +156,22 @@ export class ResourceFiles {
     }
   }
 
+  /** A file that was renamed and broken in one go looks like one that is gone: a deletion waits until all can be read. */
   #forget(name: string, file: KnownFile): boolean {
+    const unread = [...this.#files].find(
+      ([, other]) => other.objects.size === 0 && other.problems.length > 0,
+    );
+    if (unread !== undefined && file.objects.size > 0) {
+      if (!file.kept) {
+        const successor = path.basename(unread[0]);
+        this.#options.log(
+          "warn",
+          `${path.basename(name)} is gone; what it held stays for now, since ${successor} may hold it and has a mistake: repair it or remove it`,
+        );
+      }
+      file.kept = true;
+      return false;
+    }
     for (const [key, object] of file.objects) this.#leave(name, key, object);
     this.#files.delete(name);
     return true;
@@ -221,7 +243,13 @@ export class ResourceFiles {
     const taken = [...this.#files].some(([other, file]) => other !== name && file.objects.has(key));
     if (taken) return;
     this.#options.store.delete(refOf(object));
-    // A file that was refused because of it may now have it.
-    for (const file of this.#files.values()) if (file.problems.length > 0) file.done = false;
+    this.#readRefusedAgain();
+  }
+
+  /** A file that was refused because of what another holds may now have it. */
+  #readRefusedAgain(): void {
+    for (const file of this.#files.values()) {
+      if (file.problems.length > 0 && file.signature !== absent) file.done = false;
+    }
   }
 }

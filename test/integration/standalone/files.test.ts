@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -118,6 +118,25 @@ describe("a folder of files", () => {
     await rm(join(room.dir, "one.yaml"));
     await eventually("the second file's", () => uriOf("a")?.endsWith("2.onnx"));
     expect(room.standalone.problems()).toEqual([]);
+  });
+
+  test("a file that is renamed and broken in one go keeps what it held until it is repaired or removed", async () => {
+    await room.write("a.yaml", resource("a", 1));
+    const uid = (await eventually("there", () => get("a"))).metadata.uid;
+    await room.write("b.yaml", "kind: [");
+    await unlink(join(room.dir, "a.yaml"));
+    await eventually("told", () => room.lines.some((line) => /a\.yaml is gone.*b\.yaml/.test(line)));
+    expect(get("a")?.metadata.uid).toBe(uid);
+    await room.write("b.yaml", resource("a", 2));
+    await eventually("taken over", () => get("a")?.metadata.generation === 2);
+    expect(get("a")?.metadata.uid).toBe(uid);
+
+    await room.write("c.yaml", "kind: [");
+    await unlink(join(room.dir, "b.yaml"));
+    await eventually("told again", () => room.lines.some((line) => /b\.yaml is gone.*c\.yaml/.test(line)));
+    expect(get("a")?.metadata.uid).toBe(uid);
+    await unlink(join(room.dir, "c.yaml"));
+    await eventually("deleted", () => get("a") === undefined);
   });
 
   test("a relative file: URI is meant from where the YAML lies", async () => {

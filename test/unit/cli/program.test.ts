@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { describe, expect, test } from "vitest";
 import { completionScript, SHELLS } from "../../../cli/completion-script.ts";
 import { failureOf } from "../../../cli/failure.ts";
 import { requestOf } from "../../../cli/infer-request.ts";
 import { buildProgram } from "../../../cli/program.ts";
+import { versionText } from "../../../cli/version.ts";
 import { NaruError } from "../../../lib/errors.ts";
 import { ClusterError } from "../../../operator/engine/cluster.ts";
 
@@ -24,6 +26,12 @@ describe("the commands", () => {
       expect(command.summary(), command.name()).toMatch(/^[a-z].{5,100}[^.]$/);
     }
   });
+});
+
+test("--version and version print the same, as users of either habit expect", () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  expect(buildProgram().version()).toBe(versionText());
+  expect(versionText()).toMatch(new RegExp(`^naru ${version} \\(Node.js v24`));
 });
 
 describe("completion scripts", () => {
