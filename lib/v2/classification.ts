@@ -1,6 +1,7 @@
 import { isBytes } from "./datatypes.ts";
 import { fromFloat16Bits } from "./float16.ts";
 import { invalid, quote } from "./invalid.ts";
+import { highest } from "./top-k.ts";
 import type { Tensor } from "./types.ts";
 
 /**
@@ -33,19 +34,4 @@ export function classify(tensor: Tensor, count: number, labels?: readonly string
     }
   }
   return { name, datatype: "BYTES", shape: shape.length > 1 ? [rows, k] : [k], data: elements };
-}
-
-/** Indices of the k highest of `count` values, NaN last. */
-function highest(k: number, count: number, valueAt: (index: number) => number): number[] {
-  const indices = Array.from({ length: count }, (_, index) => index);
-  const rank = (index: number): number => {
-    const value = valueAt(index);
-    return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
-  };
-  indices.sort((a, b) => {
-    const difference = rank(b) - rank(a);
-    // Two infinities differ by NaN.
-    return difference === 0 || Number.isNaN(difference) ? a - b : difference;
-  });
-  return indices.slice(0, k);
 }

@@ -1,4 +1,5 @@
 import type { InferenceStep } from "../../../lib/config/inference.ts";
+import { highest } from "../../../lib/v2/top-k.ts";
 import { lastAxis, toFloat32 } from "./numbers.ts";
 import { knownShape, type Step, tensorNamed } from "./step.ts";
 
@@ -30,7 +31,7 @@ export function topK(settings: NonNullable<InferenceStep["topK"]>): Step {
       const scores = new Float32Array(rows * kept);
       const indices = new BigInt64Array(rows * kept);
       for (let row = 0; row < rows; row += 1) {
-        const best = highest(values.subarray(row * width, (row + 1) * width), kept);
+        const best = highest(kept, width, (index) => values[row * width + index] ?? Number.NaN);
         for (const [rank, index] of best.entries()) {
           scores[row * kept + rank] = values[row * width + index] ?? 0;
           indices[row * kept + rank] = BigInt(index);
@@ -43,25 +44,4 @@ export function topK(settings: NonNullable<InferenceStep["topK"]>): Step {
       ];
     },
   };
-}
-
-/** Indices of the k highest, by insertion: k is small beside the row. */
-function highest(row: Float32Array, k: number): number[] {
-  const best: number[] = [];
-  const rank = (index: number) => {
-    const value = row[index] ?? Number.NaN;
-    return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
-  };
-  for (let index = 0; index < row.length; index += 1) {
-    const value = rank(index);
-    const last = best[k - 1];
-    if (last !== undefined && rank(last) >= value) continue;
-    let at = Math.min(best.length, k - 1);
-    while (at > 0 && rank(best[at - 1] ?? 0) < value) {
-      best[at] = best[at - 1] ?? 0;
-      at -= 1;
-    }
-    best[at] = index;
-  }
-  return best;
 }
