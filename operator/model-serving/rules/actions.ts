@@ -1,6 +1,6 @@
 import type { Situation } from "../plan.ts";
 import { byCanary } from "../strategy.ts";
-import { promoting, type Rollout, rollingBack, started, tell, type UnderWay } from "./rollout.ts";
+import { promoting, type Rollout, rollingBack, started, tell, type UnderWay } from "./canary/rollout.ts";
 
 /** Set by `naru promote|abort|retry|pause|resume`: `VERB REVISION NONCE`. */
 export const ACTION_ANNOTATION = "naru.dev/action";

@@ -1,8 +1,7 @@
-import { type Analysis, type Evidence, judge, type Numbers, numbersOf, type Verdict } from "../analysis.ts";
-import type { CanaryStatus, LastRollout, Plan, Situation, Told } from "../plan.ts";
-import { sameGraph } from "../strategy.ts";
-import { readyOf } from "../workloads.ts";
-import { canarySize, stepWeight } from "./scale.ts";
+import type { Numbers } from "../../analysis.ts";
+import type { CanaryStatus, LastRollout, Plan, Situation, Told } from "../../plan.ts";
+
+/** What a rollout is, and its states. When it is time to go from one to the next, its transitions say. */
 
 /** The part of the plan that a rollout changes. */
 export type Rollout = Pick<
@@ -22,7 +21,10 @@ export interface UnderWay extends Rollout {
   readonly canary: CanaryStatus;
 }
 
-const NO_NUMBERS: Numbers = { requests: 0, errorPerMille: 0, restarts: 0 };
+/** What is to be decided about a rollout under way, or undefined where this does not apply now. */
+export type Transition = (situation: Situation, rollout: UnderWay) => Rollout | undefined;
+
+export const NO_NUMBERS: Numbers = { requests: 0, errorPerMille: 0, restarts: 0 };
 
 export function started(situation: Situation, rollout: Rollout, attempt: number): Rollout {
   const { target, now, spec } = situation;
@@ -123,76 +125,4 @@ export function ended({ canary: _, ...rollout }: UnderWay): Rollout {
 
 export function tell<T extends Rollout>(rollout: T, type: Told["type"], reason: string, message: string): T {
   return { ...rollout, events: [...rollout.events, { type, reason, message: message.slice(0, 1024) }] };
-}
-
-/** Whether the canary has the pods that a weight needs, and all of them ready. */
-export function canaryReadyFor(situation: Situation, rollout: UnderWay, weightPercent: number): boolean {
-  const revision = situation.revision(rollout.canary.revision);
-  return (
-    revision !== undefined &&
-    readyOf(situation, "canary", revision) >= canarySize(weightPercent, rollout.replicas)
-  );
-}
-
-export function currentStepWeight(situation: Situation, { canary }: UnderWay): number {
-  return stepWeight(situation, canary.step);
-}
-
-/** Restarts of the canary's serving containers since its pods began. */
-export function restartsOf({ observed }: Situation, canary: CanaryStatus): number {
-  return observed.pods
-    .filter((pod) => pod.track === "canary" && pod.revision === canary.revision)
-    .reduce((restarts, pod) => restarts + pod.restarts, 0);
-}
-
-/** What the running step has shown so far; undefined without a step that has begun and an analysis. */
-export function evidenceOf(situation: Situation, rollout: UnderWay): Evidence | undefined {
-  const analysis = analysisOf(situation);
-  const { canary, stable } = rollout;
-  if (analysis === undefined || stable === undefined || canary.stepStartedAt === undefined) return undefined;
-  const revision = situation.revision(canary.revision);
-  const ready = revision === undefined ? 0 : readyPods(situation, canary);
-  return {
-    analysis,
-    weightPercent: canary.weightPercent,
-    reports: situation.observed.routers
-      .map(({ report }) => report)
-      .filter((report) => report !== undefined)
-      .filter((report) => report.generation === canary.generation),
-    canary: canary.revision,
-    stable: stable.name,
-    restarts: restartsOf(situation, canary),
-    ready: revision?.input.pod === undefined && revision?.input.steps.length === 0 ? 1 : ready,
-  };
-}
-
-export function verdictOf(situation: Situation, rollout: UnderWay): Verdict | undefined {
-  const evidence = evidenceOf(situation, rollout);
-  return evidence === undefined ? undefined : judge(evidence);
-}
-
-export function numbers(situation: Situation, rollout: UnderWay): Numbers {
-  const evidence = evidenceOf(situation, rollout);
-  return evidence === undefined
-    ? { ...NO_NUMBERS, restarts: restartsOf(situation, rollout.canary) }
-    : numbersOf(evidence);
-}
-
-export function analysisOf({ spec }: Situation): Analysis | undefined {
-  return spec.canary?.analysis;
-}
-
-/** Whether the way that this rollout goes is still the one that `spec` asks for. */
-export function stillByCanary(situation: Situation, { stable, canary }: UnderWay): boolean {
-  const revision = situation.revision(canary.revision);
-  return (
-    situation.spec.canary !== undefined ||
-    (stable !== undefined && revision !== undefined && !sameGraph(stable, revision))
-  );
-}
-
-function readyPods({ observed }: Situation, canary: CanaryStatus): number {
-  return observed.pods.filter(
-    (pod) => pod.track === "canary" && pod.revision === canary.revision && pod.ready,
-  ).length;
 }

@@ -1,5 +1,5 @@
-import type { ObservedRouter } from "../observed.ts";
-import type { Situation } from "../plan.ts";
+import type { ObservedRouter } from "../../observed.ts";
+import type { Situation } from "../../plan.ts";
 
 /**
  * Whether every router applies a generation. A router that is not ready takes no new requests and does not count,
