@@ -89,7 +89,7 @@ export const tensorName = z.string().min(1).max(256).regex(/^\S+$/, "must be a t
  * bounded by CEL; `maxProperties` is the schema's own.
  * @param key pattern and longest length of a key; the pattern's meaning is told by `key.hint`
  */
-export function boundedMap<V extends z.ZodType>(
+function boundedMap<V extends z.ZodType>(
   key: { maxLength: number; pattern: string; hint: string },
   value: V,
   maxEntries: number,

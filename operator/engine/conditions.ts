@@ -21,16 +21,8 @@ export function setCondition(
     : conditions.map((condition) => (condition === before ? after : condition));
 }
 
-export function removeCondition(conditions: readonly Condition[], type: string): Condition[] {
-  return conditions.filter((condition) => condition.type !== type);
-}
-
 export function findCondition(conditions: readonly Condition[], type: string): Condition | undefined {
   return conditions.find((condition) => condition.type === type);
-}
-
-export function isTrue(conditions: readonly Condition[], type: string): boolean {
-  return findCondition(conditions, type)?.status === "True";
 }
 
 /** metav1.Condition's limit. */

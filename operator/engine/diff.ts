@@ -30,7 +30,7 @@ export function differs(wanted: KubeObject, observed: KubeObject): boolean {
 }
 
 /** Whether every field of `wanted` (but status) is in `observed`, with a value that the server stores alike. */
-export function holds(wanted: KubeObject, observed: KubeObject): boolean {
+function holds(wanted: KubeObject, observed: KubeObject): boolean {
   const { labels, annotations, ownerReferences } = wanted.metadata;
   const metadata = { labels, annotations, ownerReferences };
   return Object.entries({ ...wanted, metadata, status: undefined }).every(([field, value]) =>
@@ -39,8 +39,8 @@ export function holds(wanted: KubeObject, observed: KubeObject): boolean {
 }
 
 /**
- * What `observed` has in the place of each field of `wanted`, as a hash. Two answers are equal exactly if `holds`
- * would see the same thing: for telling "the server writes this value in its own way" from "somebody changed it".
+ * What `observed` has in the place of each field of `wanted`, as a hash. Two answers are equal exactly if `differs`
+ * would see the same values: for telling "the server writes this value in its own way" from "somebody changed it".
  */
 export function projectionHash(wanted: KubeObject, observed: KubeObject): string {
   const { labels, annotations, ownerReferences } = wanted.metadata;

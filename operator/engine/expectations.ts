@@ -78,7 +78,7 @@ interface Expectation {
 }
 
 /** Versions are decimal integers (see Cluster.get); one that isn't is never called older, since nothing is known. */
-export function isOlder(version: string | undefined, than: string | undefined): boolean {
+function isOlder(version: string | undefined, than: string | undefined): boolean {
   const integer = /^\d+$/;
   if (version === undefined || than === undefined || !integer.test(version) || !integer.test(than))
     return false;

@@ -40,7 +40,7 @@ export function readRevisions(objects: readonly KubeObject[]): Revision[] {
     .sort((a, b) => a.number - b.number);
 }
 
-export function findRevision(revisions: readonly Revision[], name: string): Revision | undefined {
+function findRevision(revisions: readonly Revision[], name: string): Revision | undefined {
   return revisions.find((revision) => revision.name === name);
 }
 

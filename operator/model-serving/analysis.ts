@@ -100,7 +100,7 @@ export function numbersOf(evidence: Evidence): Numbers {
 const Z = 1.96;
 
 /** Lower end of Wilson's 95 % interval for a share of which `hits` of `trials` were seen. */
-export function wilsonLower(hits: number, trials: number): number {
+function wilsonLower(hits: number, trials: number): number {
   if (trials === 0) return 0;
   const share = hits / trials;
   const z2 = Z * Z;

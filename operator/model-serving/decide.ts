@@ -28,7 +28,7 @@ const RUNTIME_IMAGE_ANNOTATION = "naru.dev/runtime-image";
  * The rules, in the order in which they are asked; each adds its part to the plan and sees what came before.
  * Deciding on what was decided changes nothing: no rule asks for more than what it can know now.
  */
-export const rules: readonly Rule[] = [
+const rules: readonly Rule[] = [
   // What spec no longer asks for is forgotten, so that it can be asked for again.
   forgetFailures,
   // The count comes first: it says what full size is.

@@ -35,7 +35,7 @@ export function modelDigest(model: Model): string {
   return sha256(lines.join(""));
 }
 
-export function digestOfImage(image: string): string | undefined {
+function digestOfImage(image: string): string | undefined {
   return /@sha256:([0-9a-f]{64})$/.exec(image)?.[1];
 }
 

@@ -8,7 +8,7 @@ export type Track = (typeof TRACKS)[number];
 const LONGEST = 63;
 
 /** `base-suffix`, or where that is too long a shortened form that a hash of the whole keeps apart from others. */
-export function childName(base: string, suffix: string): string {
+function childName(base: string, suffix: string): string {
   const name = `${base}-${suffix}`;
   if (name.length <= LONGEST) return name;
   const hash = shortHash(name);

@@ -51,7 +51,7 @@ type Shape = Readonly<Record<string, unknown>>;
  * The part of `spec` that shapes a serving pod. Replicas, autoscaling, canary steps and the like are not in it: to
  * change them restarts nothing.
  */
-export function shapeOf(spec: ModelServingSpec): Shape {
+function shapeOf(spec: ModelServingSpec): Shape {
   const { model, container, graph, server, pod, availability } = spec;
   return defined({
     model: model === undefined ? undefined : servedPart(model),
@@ -101,7 +101,7 @@ export function readRevision({ name, input }: Kept): Revision | undefined {
   return marked && input.format === "naru.dev/v1" ? { name, input: input as RevisionInput } : undefined;
 }
 
-export function revisionInput(name: string, spec: ModelServingSpec, runtimeImage: string): RevisionInput {
+function revisionInput(name: string, spec: ModelServingSpec, runtimeImage: string): RevisionInput {
   const connections = connectionsOf(spec);
   const context: PodContext = { name, spec, connections, runtimeImage };
   const served = servedModels(name, spec);

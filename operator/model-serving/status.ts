@@ -45,7 +45,7 @@ export function statusOf(situation: Situation, plan: Plan): ModelServingStatus {
 }
 
 /** `50% (2/2)`: the weight that every router applies, and how many of the steps have begun. */
-export function canarySummary(canary: NonNullable<ModelServingStatus["canary"]>): string {
+function canarySummary(canary: NonNullable<ModelServingStatus["canary"]>): string {
   const { weightPercent, step, steps, stepStartedAt, phase } = canary;
   const begun = phase === "Promoting" ? steps : stepStartedAt === undefined ? step : step + 1;
   return `${weightPercent}% (${Math.min(begun, steps)}/${steps})`;

@@ -23,7 +23,7 @@ export interface ApiOptions {
 }
 
 /** Field manager of annotations that are set through the API. */
-export const cliManager = "naru-cli";
+const cliManager = "naru-cli";
 const maxBodyBytes = 64 * 1024;
 
 /** A folder that only this user can enter, with room for a socket whose path stays short enough for the kernel. */

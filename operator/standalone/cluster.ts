@@ -13,8 +13,8 @@ export interface StandaloneClusterOptions {
   now: () => Date;
 }
 
-export const operatorManager = "naru-operator";
-export const eventKind = { apiVersion: "v1", kind: "Event" } as const;
+const operatorManager = "naru-operator";
+const eventKind = { apiVersion: "v1", kind: "Event" } as const;
 const maxEvents = 500;
 const maxMessage = 1024;
 

@@ -50,7 +50,7 @@ function fieldsIn(field: string, value: unknown): FieldSet {
 }
 
 /** The fields of an object that a manager who applies it owns; identity and status are nobody's. */
-export function fieldsOf(object: Readonly<Json>): FieldSet {
+function fieldsOf(object: Readonly<Json>): FieldSet {
   const { apiVersion: _, kind: __, status: ___, metadata, ...rest } = object;
   const meta = Object.entries(isObject(metadata) ? metadata : {}).filter(([name]) => !systemMeta.has(name));
   return fieldsIn("", { ...rest, ...(meta.length > 0 ? { metadata: Object.fromEntries(meta) } : {}) });

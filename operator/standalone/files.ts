@@ -7,7 +7,7 @@ import { describeProblem, type FileProblem, type KindSchemas, readDocuments } fr
 import type { Store } from "./store.ts";
 
 /** Field manager of what stands in files. */
-export const filesManager = "naru-files";
+const filesManager = "naru-files";
 /** The file that a resource comes from. */
 export const sourceAnnotation = "standalone.naru.dev/file";
 

@@ -19,7 +19,7 @@ function lasting(object: KubeObject): KubeObject[] {
   return [rest];
 }
 
-export function objectsFile(stateDir: string): string {
+function objectsFile(stateDir: string): string {
   return path.join(stateDir, "objects.json");
 }
 

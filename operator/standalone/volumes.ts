@@ -79,7 +79,7 @@ export async function writeAtomically(file: string, content: string | Buffer, mo
 }
 
 /** Where the volumes of a pod lie: its own in `podDir`, claims in `claimsDir`, where they outlive it. */
-export function volumeDirectory(volume: Volume, podDir: string, claimsDir: string): string {
+function volumeDirectory(volume: Volume, podDir: string, claimsDir: string): string {
   const claim = volume.persistentVolumeClaim?.claimName;
   return claim === undefined ? path.join(podDir, "volumes", volume.name) : path.join(claimsDir, claim);
 }

@@ -71,6 +71,6 @@ export function servingDeployment(
 }
 
 /** IntOrString as Kubernetes stores it: a number stays one. */
-export function intOrPercent(text: string): number | string {
+function intOrPercent(text: string): number | string {
   return /^[0-9]+$/.test(text) ? Number(text) : text;
 }

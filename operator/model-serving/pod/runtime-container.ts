@@ -7,7 +7,7 @@ export const MODELS_DIR = "/models";
 export const RUNTIME_PORTS = { http: 8080, grpc: 8081, admin: 8082 } as const;
 
 /** The environment that every runtime reads; explicit, so that nothing depends on an image's defaults. */
-export function runtimeEnv(): EnvVar[] {
+function runtimeEnv(): EnvVar[] {
   return [
     { name: "NARU_CONFIG_DIR", value: CONFIG_DIR },
     { name: "NARU_MODELS_DIR", value: MODELS_DIR },

@@ -1,12 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { KubeObject } from "../../../operator/engine/objects.ts";
-import {
-  findRevision,
-  keptRevisions,
-  readRevisions,
-  revisionOf,
-} from "../../../operator/engine/revisions.ts";
+import { keptRevisions, readRevisions, revisionOf } from "../../../operator/engine/revisions.ts";
 
 const owner: KubeObject = {
   apiVersion: "naru.dev/v1alpha1",
@@ -101,7 +96,6 @@ test("objects that are no revisions are not read as one", () => {
     revision: 7,
   };
   expect(readRevisions([foreign, owner])).toEqual([]);
-  expect(findRevision([], "x")).toBeUndefined();
 });
 
 test("a stored input that was tampered with is not taken for the current one", () => {

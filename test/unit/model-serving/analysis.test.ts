@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RouterReport, TrackReport } from "../../../lib/config/router.ts";
 import { emptyCounts, LATENCY_BOUNDS_MS, record } from "../../../lib/telemetry/histogram.ts";
-import { type Evidence, judge, numbersOf, wilsonLower } from "../../../operator/model-serving/analysis.ts";
+import { type Evidence, judge, numbersOf } from "../../../operator/model-serving/analysis.ts";
 
 function track(revision: string, fields: Partial<TrackReport> & { milliseconds?: number } = {}): TrackReport {
   const { milliseconds = 10, ...rest } = fields;
@@ -195,8 +195,15 @@ describe("a step is judged", () => {
     expect(numbersOf(evidence({ reports }))).toMatchObject({ requests: 999, errorPerMille: 2 });
   });
 
-  test("by Wilson's interval, as published: 10 of 100 is at least 5.5 %", () => {
-    expect(wilsonLower(10, 100)).toBeCloseTo(0.0552, 3);
-    expect(wilsonLower(0, 0)).toBe(0);
-  });
+  test.each([
+    [55, "AnswersDiffer"],
+    [56, "AnalysisPassed"],
+  ])(
+    "by Wilson's interval where few are compared: 10 of 100 are at least 55.2 ‰, with %d allowed",
+    (maxPerMille, reason) => {
+      const rules = { minRequests: 1000, divergence: { ...divergence, maxPerMille } };
+      const reports = [report(track("new", { requests: 1000, mirrored: 100, diverged: 10 }))];
+      expect(judge(evidence({ weightPercent: 95, rules, reports })).reason).toBe(reason);
+    },
+  );
 });
