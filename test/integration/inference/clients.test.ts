@@ -16,7 +16,7 @@ const missing = !existsSync(python);
 if (missing)
   console.warn(`skipped: no Python with tritonclient and kserve; run test/support/install-clients.sh`);
 
-/** Triton's load generator: `NARU_PERF_ANALYZER`, or where the clients are (it wants glibc 2.38). */
+/** Triton's load generator: `NARU_PERF_ANALYZER`, or where install-clients.sh has put it. */
 const analyzer = process.env.NARU_PERF_ANALYZER ?? join(dirname(python), "perf_analyzer");
 const noAnalyzer = !existsSync(analyzer);
 if (noAnalyzer) console.warn("skipped: no perf_analyzer; install-clients.sh says why");
