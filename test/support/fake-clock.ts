@@ -43,4 +43,10 @@ export class FakeClock implements Clock {
     }
     this.#milliseconds = until;
   }
+
+  /** Moves on as for a process that was frozen: all that fell due meanwhile runs afterwards, at the new time. */
+  jump(milliseconds: number): void {
+    this.#milliseconds += milliseconds;
+    this.advance(0);
+  }
 }
