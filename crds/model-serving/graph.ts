@@ -50,13 +50,21 @@ const edge = withRules(
     tensors: z
       .array(
         z.strictObject({
-          from: tensorName.describe("Output of `from`."),
-          to: tensorName.describe("Input of `to`."),
+          from: tensorName.describe("Output of the node `from`, or the request's tensor."),
+          to: tensorName.describe("Input of the node `to`."),
+          source: z
+            .enum(["Output", "Request"])
+            .optional()
+            .describe(
+              "Output (what an absent field means): `from` is an output of the node that the edge leaves. Request: it is a tensor of the request itself, sent along when the edge is followed, in place of an output that keeps the name `to`.",
+            ),
         }),
       )
       .max(64)
       .optional()
-      .describe("Tensors that change their name. Others keep it."),
+      .describe(
+        "Outputs that change their name (others keep it), and tensors of the request that `to` gets too.",
+      ),
     when: withRules(
       z.strictObject({
         parameter: z.string().min(1).max(256).optional().describe("A request parameter."),

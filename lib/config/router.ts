@@ -42,9 +42,15 @@ export const routerGraph = z.strictObject({
       z.strictObject({
         from: z.string(),
         to: z.string(),
-        /** Renames; a tensor that is not named keeps its name. */
+        /** Renames; an output that is not named keeps its name. Source Request: a tensor of the request itself. */
         tensors: z
-          .array(z.strictObject({ from: z.string(), to: z.string() }))
+          .array(
+            z.strictObject({
+              from: z.string(),
+              to: z.string(),
+              source: z.enum(["Output", "Request"]).optional(),
+            }),
+          )
           .max(64)
           .default([]),
         when: condition.optional(),
@@ -63,14 +69,17 @@ export const routerTrack = z.strictObject({
   graph: routerGraph.optional(),
 });
 
+/** A change a second for 68 years. */
+export const MAX_SEQUENCE = 2 ** 31 - 1;
+
 export const routerConfig = z.strictObject({
   /** Names this content: a router reports the generation that it applies, and counts apart for each. */
   generation: z.string().min(1),
   /**
-   * Rises with each content that the operator writes. With it a router can tell an older configuration from a newer one,
-   * by whatever way it comes; without it, it goes by the order in which they came.
+   * Rises with each content that the operator writes, so that a router can tell an older configuration from a newer one
+   * by whatever way it comes. No two contents of one ModelServing share a number. 0: a file that a person wrote.
    */
-  sequence: z.int().min(0).optional(),
+  sequence: z.int().min(0).max(MAX_SEQUENCE).default(0),
   /** The ModelServing's name, which is the model's name in V2 URLs. */
   model: z.string().min(1),
   /** The models that a backend also answers for by their own names (several models in one server). */
@@ -125,6 +134,8 @@ export const routerReport = z.strictObject({
   inFlight: z.int(),
   /** Milliseconds since the last request came; null when none has. */
   idleMilliseconds: z.number().nullable(),
+  /** Pushes refused since the router began, by code; a router of an earlier release does not say. */
+  refusedPushes: z.record(z.string(), z.int()).optional(),
 });
 
 export type RouterConfig = z.output<typeof routerConfig>;

@@ -8,6 +8,7 @@ export interface GraphShape {
   readonly edges: readonly {
     readonly from: string;
     readonly to: string;
+    readonly tensors?: readonly { readonly to: string; readonly source?: string | undefined }[] | undefined;
     readonly when?: unknown;
     readonly weightPercent?: number | undefined;
   }[];
@@ -93,6 +94,15 @@ function edgeProblems(shape: GraphShape): StructureProblem[] {
       });
     }
     seen.add(edgeName(edge));
+    // Not a CEL rule: over lists in lists, the API server reckons its cost above what one rule may have.
+    const given = (edge.tensors ?? []).filter(({ source }) => source === "Request").map(({ to }) => to);
+    for (const name of new Set(given.filter((one, index) => given.indexOf(one) !== index))) {
+      problems.push({
+        at: edgeName(edge),
+        message: `the edge ${edgeName(edge)} names two of the request's tensors ${quote(name)}`,
+        remedy: "give each a name (to) of its own",
+      });
+    }
   }
   return problems;
 }

@@ -2,7 +2,7 @@ import { messageOf, NaruError } from "../../../lib/errors.ts";
 import type { Parameters, Tensor } from "../../../lib/v2/types.ts";
 import { combineTensors } from "./combine.ts";
 import { holds } from "./condition.ts";
-import { type GraphPlan, type PlannedEdge, renamed } from "./plan.ts";
+import { type Carried, carried, type GraphPlan, type PlannedEdge, sameOfRequest } from "./plan.ts";
 
 /** What running a graph needs of the world. */
 export interface GraphEffects {
@@ -78,7 +78,10 @@ class GraphRun {
   }
 
   async result(): Promise<Tensor[]> {
-    await this.#runNode(this.#plan.entry, this.#request.inputs);
+    const { entry } = this.#plan;
+    // The request may hold tensors for other nodes as well.
+    const inputs = this.#request.inputs.filter(({ name }) => this.#effects.takes(entry, name));
+    await this.#runNode(entry, inputs);
     return this.#union();
   }
 
@@ -144,23 +147,25 @@ class GraphRun {
   }
 
   #inputsOf(node: number): Tensor[] {
-    const byName = new Map<string, Tensor[]>();
+    const byName = new Map<string, Carried<Tensor>[]>();
     // In the order of the configuration, not of arrival: a mean of floats depends on it.
     const arrivals = (this.#arrivals[node] ?? []).toSorted((a, b) => a.edge.index - b.edge.index);
     for (const { edge, outputs } of arrivals) {
-      for (const tensor of outputs) {
-        for (const name of renamed(edge.edge, tensor.name)) {
-          if (!this.#effects.takes(node, name)) continue;
-          const list = byName.get(name);
-          if (list === undefined) byName.set(name, [{ ...tensor, name }]);
-          else list.push({ ...tensor, name });
-        }
+      for (const one of carried(edge.edge, outputs, this.#request.inputs)) {
+        const { name } = one.tensor;
+        if (!this.#effects.takes(node, name)) continue;
+        const list = byName.get(name) ?? [];
+        byName.set(name, list);
+        if (!list.some((other) => sameOfRequest(one, other))) list.push(one);
       }
     }
     const combine = this.#plan.nodes[node]?.combine;
     return [...byName.values()].map((tensors) => {
       try {
-        return combineTensors(tensors, combine);
+        return combineTensors(
+          tensors.map(({ tensor }) => tensor),
+          combine,
+        );
       } catch (error) {
         throw named(this.#name(node), error);
       }

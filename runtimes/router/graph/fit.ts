@@ -1,8 +1,16 @@
 import { edgeName, type StructureProblem } from "../../../lib/graph/structure.ts";
 import type { TensorMetadata } from "../../../lib/v2/types.ts";
-import { type Combination, combines } from "./combine.ts";
-import { type GraphPlan, type PlannedEdge, renamed, type Signature } from "./plan.ts";
+import {
+  type Carried,
+  carried,
+  type GraphPlan,
+  type PlannedEdge,
+  type Signature,
+  sameOfRequest,
+} from "./plan.ts";
+import { requestTensors } from "./request-tensors.ts";
 import { supplyProblems } from "./supply.ts";
+import { describe, fits, narrowed } from "./tensor-type.ts";
 
 export interface GraphFit {
   /** Empty: every edge's tensors fit. */
@@ -17,91 +25,49 @@ export interface GraphFit {
  */
 export function fitGraph(plan: GraphPlan, models: readonly (Signature | undefined)[]): GraphFit {
   const problems: StructureProblem[] = [];
-  const wanted = wantedInputs(plan, models, problems);
+  const request = requestTensors(plan, models, problems);
   const produced: (readonly TensorMetadata[])[] = plan.nodes.map(() => []);
   for (const node of plan.order) {
     const signature = models[node];
     for (const edge of plan.entering[node] ?? []) {
-      checkEdge(edge, produced[edge.from] ?? [], signature, problems);
+      checkEdge(edge, produced[edge.from] ?? [], request, signature, problems);
     }
-    const passed =
-      node === plan.entry ? (wanted[node] ?? []) : arriving(plan, node, produced, problems, signature);
-    produced[node] = signature?.outputs ?? passed;
+    produced[node] =
+      signature?.outputs ??
+      (node === plan.entry ? request : passedOn(plan, node, produced, request, problems));
   }
-  if (problems.length === 0) problems.push(...supplyProblems(plan, models, produced));
-  return {
-    problems,
-    signature: {
-      inputs: models[plan.entry]?.inputs ?? wanted[plan.entry] ?? [],
-      outputs: answered(plan, produced),
-    },
-  };
-}
-
-/** -1 is a dimension that each request chooses. */
-export function shapesFit(a: readonly number[], b: readonly number[]): boolean {
-  return (
-    a.length === b.length && a.every((dimension, i) => dimension === -1 || b[i] === -1 || dimension === b[i])
-  );
-}
-
-/**
- * What a node without a model must be given so that those behind it have what they take: worked out from the
- * end. Only for the entry is it more than a hint, since nothing else says what a request must hold.
- */
-function wantedInputs(
-  plan: GraphPlan,
-  models: readonly (Signature | undefined)[],
-  problems: StructureProblem[],
-): (readonly TensorMetadata[])[] {
-  const wanted: (readonly TensorMetadata[])[] = plan.nodes.map(() => []);
-  for (const node of plan.order.toReversed()) {
-    const signature = models[node];
-    if (signature !== undefined) {
-      wanted[node] = signature.inputs;
-      continue;
-    }
-    const union = new Map<string, TensorMetadata>();
-    for (const edge of plan.leaving[node] ?? []) {
-      for (const tensor of wanted[edge.to] ?? []) {
-        const name = edge.edge.tensors.find((rename) => rename.to === tensor.name)?.from ?? tensor.name;
-        const known = union.get(name);
-        if (known === undefined) union.set(name, { ...tensor, name });
-        else if (node === plan.entry && !fits(known, tensor)) {
-          problems.push({
-            at: edgeName(edge.edge),
-            message: `edge ${edgeName(edge.edge)}: the request's tensor "${name}" would have to be ${describe(known)} and ${describe(tensor)}`,
-            remedy: "rename it on one of the edges, so that the request holds both",
-          });
-        }
-      }
-    }
-    wanted[node] = [...union.values()];
-  }
-  return wanted;
+  if (problems.length === 0) problems.push(...supplyProblems(plan, models, produced, request));
+  return { problems, signature: { inputs: request, outputs: answered(plan, produced) } };
 }
 
 function checkEdge(
   planned: PlannedEdge,
   outputs: readonly TensorMetadata[],
+  request: readonly TensorMetadata[],
   target: Signature | undefined,
   problems: StructureProblem[],
 ): void {
   const { edge } = planned;
   const at = edgeName(edge);
-  for (const rename of edge.tensors) {
-    if (!outputs.some((tensor) => tensor.name === rename.from)) {
+  for (const { from, to, source } of edge.tensors) {
+    if (source !== "Request" && !outputs.some((tensor) => tensor.name === from)) {
       problems.push({
         at,
-        message: `edge ${at}: "${edge.from}" answers no tensor "${rename.from}"`,
-        remedy: `name one of its outputs: ${names(outputs)}`,
+        message: `edge ${at}: "${edge.from}" answers no tensor "${from}"`,
+        remedy: `name one of its outputs: ${names(outputs)}; or set source: Request for a tensor of the request`,
       });
     }
-    if (target !== undefined && !target.inputs.some((tensor) => tensor.name === rename.to)) {
+    if (target !== undefined && !target.inputs.some((tensor) => tensor.name === to)) {
       problems.push({
         at,
-        message: `edge ${at}: "${edge.to}" takes no tensor "${rename.to}"`,
+        message: `edge ${at}: "${edge.to}" takes no tensor "${to}"`,
         remedy: `name one of its inputs: ${names(target.inputs)}`,
+      });
+    } else if (source === "Request" && !request.some((tensor) => tensor.name === from)) {
+      problems.push({
+        at,
+        message: `edge ${at}: no model takes the request's tensor "${from}", so its type is not known`,
+        remedy: `lead "${to}" from "${edge.to}" to a model that takes it, or remove it from the edge`,
       });
     }
   }
@@ -114,84 +80,58 @@ function checkEdge(
   }
   if (target === undefined) return;
   let taken = 0;
-  for (const tensor of outputs) {
-    for (const name of renamed(edge, tensor.name)) {
-      const input = target.inputs.find((one) => one.name === name);
-      if (input === undefined) continue;
-      taken += 1;
-      if (!fits(tensor, input)) {
-        problems.push({
-          at,
-          message: `edge ${at}: "${name}" arrives as ${describe(tensor)}, but "${edge.to}" takes ${describe(input)}`,
-          remedy: "use models whose tensors fit, or put a step between them",
-        });
-      }
+  for (const { tensor, inRequest } of carried(edge, outputs, request)) {
+    const input = target.inputs.find((one) => one.name === tensor.name);
+    if (input === undefined) continue;
+    taken += 1;
+    if (!fits(tensor, input)) {
+      const what = inRequest === undefined ? `"${tensor.name}"` : `the request's tensor "${inRequest}"`;
+      problems.push({
+        at,
+        message: `edge ${at}: ${what} arrives as ${describe(tensor)}, but "${edge.to}" takes ${describe(input)}`,
+        remedy: "use models whose tensors fit, or put a step between them",
+      });
     }
   }
   if (taken === 0) {
     problems.push({
       at,
       message: `edge ${at}: none of the outputs of "${edge.from}" (${names(outputs)}) is an input of "${edge.to}" (${names(target.inputs)})`,
-      remedy: "rename one on the edge (tensors: from, to)",
+      remedy: "rename one on the edge (tensors: from, to), or name a tensor of the request (source: Request)",
     });
   }
 }
 
-/** What arrives at a node over all its edges, one entry a name; tells what can't be combined. */
-function arriving(
+/** What a node without a model passes on: what arrives over all its edges, one entry a name and one type a name. */
+function passedOn(
   plan: GraphPlan,
   node: number,
   produced: readonly (readonly TensorMetadata[])[],
+  request: readonly TensorMetadata[],
   problems: StructureProblem[],
-  signature: Signature | undefined,
 ): readonly TensorMetadata[] {
-  const byName = new Map<string, TensorMetadata>();
-  const combination = plan.nodes[node]?.combine;
+  const byName = new Map<string, Carried<TensorMetadata>>();
+  const combines = plan.nodes[node]?.combine !== undefined;
   for (const { edge, from } of plan.entering[node] ?? []) {
-    for (const tensor of produced[from] ?? []) {
-      for (const name of renamed(edge, tensor.name)) {
-        const known = byName.get(name);
-        if (known === undefined) {
-          byName.set(name, { ...tensor, name });
-        } else if (signature === undefined) {
-          problems.push(...combinationProblems(edgeName(edge), name, known, tensor, combination));
-          byName.set(name, {
-            ...known,
-            shape: known.shape.map((dim, i) => (dim === -1 ? (tensor.shape[i] ?? -1) : dim)),
+    for (const one of carried(edge, produced[from] ?? [], request)) {
+      const { tensor } = one;
+      const known = byName.get(tensor.name);
+      if (known === undefined) {
+        byName.set(tensor.name, one);
+      } else if (!sameOfRequest(known, one)) {
+        // Without a combination the two may still never meet in one request: supplyProblems judges that.
+        if (combines && !fits(known.tensor, tensor)) {
+          problems.push({
+            at: edgeName(edge),
+            message: `edge ${edgeName(edge)}: "${tensor.name}" arrives as ${describe(tensor)}, over another edge as ${describe(known.tensor)}`,
+            remedy: "combine outputs of the same type and shape",
           });
         }
+        byName.set(tensor.name, { tensor: narrowed(known.tensor, tensor) });
       }
     }
   }
-  return [...byName.values()];
-}
-
-function combinationProblems(
-  at: string,
-  name: string,
-  known: TensorMetadata,
-  tensor: TensorMetadata,
-  combination: Combination | undefined,
-): StructureProblem[] {
-  // Without a combination the two may still never meet in one request: supplyProblems judges that.
-  if (combination === undefined) return [];
-  if (!fits(known, tensor)) {
-    return [
-      {
-        at,
-        message: `edge ${at}: "${name}" arrives as ${describe(tensor)}, over another edge as ${describe(known)}`,
-        remedy: "combine outputs of the same type and shape",
-      },
-    ];
-  }
-  if (combines(combination, tensor.datatype)) return [];
-  return [
-    {
-      at,
-      message: `edge ${at}: ${tensor.datatype} tensors have no ${combination} ("${name}")`,
-      remedy: "combine numeric outputs; a mean takes floating-point ones",
-    },
-  ];
+  return [...byName.values()].map(({ tensor }) => tensor);
 }
 
 /** Outputs of the nodes that no edge leaves; of one name, one. */
@@ -202,14 +142,6 @@ function answered(plan: GraphPlan, produced: readonly (readonly TensorMetadata[]
     for (const tensor of produced[node] ?? []) if (!union.has(tensor.name)) union.set(tensor.name, tensor);
   }
   return [...union.values()];
-}
-
-function fits(a: TensorMetadata, b: TensorMetadata): boolean {
-  return a.datatype === b.datatype && shapesFit(a.shape, b.shape);
-}
-
-function describe(tensor: TensorMetadata): string {
-  return `${tensor.datatype} [${tensor.shape.join(", ")}]`;
 }
 
 function names(tensors: readonly TensorMetadata[]): string {

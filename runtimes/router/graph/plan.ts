@@ -49,8 +49,39 @@ export function planGraph(graph: RouterGraph): GraphPlan {
   };
 }
 
-/** The name under which a tensor arrives over an edge; more than one where the edge names it twice. */
-export function renamed(edge: GraphEdge, tensor: string): string[] {
-  const names = edge.tensors.filter((rename) => rename.from === tensor).map((rename) => rename.to);
-  return names.length === 0 ? [tensor] : names;
+/** A tensor as it arrives over an edge: under the name that its node knows it by. */
+export interface Carried<T> {
+  readonly tensor: T;
+  /** Its name in the request, where it comes from there. */
+  readonly inRequest?: string;
+}
+
+/**
+ * What an edge carries: outputs of its node, renamed where the edge says so, and tensors of the request that it
+ * names. What is named wins over an output that only keeps the same name. Works for tensors and for their
+ * metadata alike, so that what is checked is what is done; no data is copied.
+ */
+export function carried<T extends { readonly name: string }>(
+  edge: GraphEdge,
+  outputs: readonly T[],
+  request: readonly T[],
+): Carried<T>[] {
+  const requested = edge.tensors.filter(({ source }) => source === "Request");
+  const renames = edge.tensors.filter(({ source }) => source !== "Request");
+  const arriving: Carried<T>[] = [];
+  for (const tensor of outputs) {
+    const named = renames.filter(({ from }) => from === tensor.name);
+    for (const { to } of named) arriving.push({ tensor: { ...tensor, name: to } });
+    if (named.length === 0 && !requested.some(({ to }) => to === tensor.name)) arriving.push({ tensor });
+  }
+  for (const { from, to } of requested) {
+    const tensor = request.find((one) => one.name === from);
+    if (tensor !== undefined) arriving.push({ tensor: { ...tensor, name: to }, inRequest: from });
+  }
+  return arriving;
+}
+
+/** Whether two edges bring one tensor of the request: then it arrives once, however many lead to the node. */
+export function sameOfRequest(a: Carried<unknown>, b: Carried<unknown>): boolean {
+  return a.inRequest !== undefined && a.inRequest === b.inRequest;
 }

@@ -1,6 +1,14 @@
 import { edgeName, type StructureProblem } from "../../../lib/graph/structure.ts";
 import type { TensorMetadata } from "../../../lib/v2/types.ts";
-import { type GraphPlan, type PlannedEdge, renamed, type Signature } from "./plan.ts";
+import { combines } from "./combine.ts";
+import {
+  type Carried,
+  carried,
+  type GraphPlan,
+  type PlannedEdge,
+  type Signature,
+  sameOfRequest,
+} from "./plan.ts";
 
 /**
  * Beyond so many combinations of choices (switches and splitters), a node's supply is judged over all edges
@@ -16,20 +24,22 @@ export function supplyProblems(
   plan: GraphPlan,
   models: readonly (Signature | undefined)[],
   produced: readonly (readonly TensorMetadata[])[],
+  request: readonly TensorMetadata[],
 ): StructureProblem[] {
+  const arriving = plan.edges.map(({ edge, from }) => carried(edge, produced[from] ?? [], request));
   const choosers = plan.order.filter(
     (node) =>
       (plan.nodes[node]?.routing === "Switch" || plan.nodes[node]?.routing === "Splitter") &&
       (plan.leaving[node] ?? []).length > 1,
   );
   const scenarios = choosers.reduce((product, node) => product * (plan.leaving[node] ?? []).length, 1);
-  if (scenarios > MAX_SCENARIOS) return missing(plan, models, produced, plan.edges);
+  if (scenarios > MAX_SCENARIOS) return missing(plan, models, arriving, plan.edges);
   const found = new Map<string, StructureProblem>();
   for (let scenario = 0; scenario < scenarios; scenario += 1) {
     const active = activeEdges(plan, choosers, scenario);
     for (const problem of [
-      ...missing(plan, models, produced, active),
-      ...doubles(plan, models, produced, active),
+      ...missing(plan, models, arriving, active),
+      ...doubles(plan, models, arriving, active),
       ...doubleAnswers(plan, produced, active),
     ]) {
       found.set(problem.message, problem);
@@ -63,7 +73,7 @@ function activeEdges(plan: GraphPlan, choosers: readonly number[], scenario: num
 function missing(
   plan: GraphPlan,
   models: readonly (Signature | undefined)[],
-  produced: readonly (readonly TensorMetadata[])[],
+  arriving: readonly (readonly Carried<TensorMetadata>[])[],
   active: readonly PlannedEdge[],
 ): StructureProblem[] {
   const problems: StructureProblem[] = [];
@@ -72,9 +82,7 @@ function missing(
     const first = entering[0];
     if (signature === undefined || first === undefined) continue;
     const supplied = new Set(
-      entering.flatMap(({ edge, from }) =>
-        (produced[from] ?? []).flatMap((tensor) => renamed(edge, tensor.name)),
-      ),
+      entering.flatMap(({ index }) => (arriving[index] ?? []).map(({ tensor }) => tensor.name)),
     );
     for (const input of signature.inputs) {
       if (supplied.has(input.name)) continue;
@@ -89,29 +97,38 @@ function missing(
   return problems;
 }
 
+/** What meets under one name at a node that takes one, or at one that can't combine its type. */
 function doubles(
   plan: GraphPlan,
   models: readonly (Signature | undefined)[],
-  produced: readonly (readonly TensorMetadata[])[],
+  arriving: readonly (readonly Carried<TensorMetadata>[])[],
   active: readonly PlannedEdge[],
 ): StructureProblem[] {
   const problems: StructureProblem[] = [];
   for (const [node, { name: nodeName, combine }] of plan.nodes.entries()) {
-    if (combine !== undefined) continue;
-    const over = new Map<string, string>();
-    for (const { edge, from } of active.filter((one) => one.to === node)) {
-      for (const name of (produced[from] ?? []).flatMap((tensor) => renamed(edge, tensor.name))) {
+    const over = new Map<string, { at: string; one: Carried<TensorMetadata> }>();
+    for (const { edge, index } of active.filter((edge) => edge.to === node)) {
+      const at = edgeName(edge);
+      for (const one of arriving[index] ?? []) {
+        const { name, datatype } = one.tensor;
         const signature = models[node];
         if (signature !== undefined && !signature.inputs.some((input) => input.name === name)) continue;
         const other = over.get(name);
-        if (other !== undefined) {
+        over.set(name, { at, one });
+        if (other === undefined || sameOfRequest(other.one, one)) continue;
+        if (combine === undefined) {
           problems.push({
-            at: edgeName(edge),
-            message: `edge ${edgeName(edge)}: "${name}" reaches "${nodeName}" over ${other} as well`,
+            at,
+            message: `edge ${at}: "${name}" reaches "${nodeName}" over ${other.at} as well`,
             remedy: "rename it on one of the two, or lead both to a node that combines them",
           });
+        } else if (!combines(combine, datatype)) {
+          problems.push({
+            at,
+            message: `edge ${at}: ${datatype} tensors have no ${combine} ("${name}")`,
+            remedy: "combine numeric outputs; a mean takes floating-point ones",
+          });
         }
-        over.set(name, edgeName(edge));
       }
     }
   }
