@@ -69,6 +69,32 @@ export const modelServingCases: readonly AdmissionCase[] = [
     },
   },
   {
+    name: "a cascade: the second model gets a tensor of the request, and an output under another name",
+    spec: {
+      graph: {
+        entry: "small",
+        nodes: [
+          { name: "small", model, routing: "Switch" },
+          { name: "large", model },
+          { name: "answer", combine: "Max" },
+        ],
+        edges: [
+          {
+            from: "small",
+            to: "large",
+            when: { output: "confidence", lessThan: "0.9" },
+            tensors: [
+              { from: "input", to: "input", source: "Request" },
+              { from: "features", to: "hint", source: "Output" },
+            ],
+          },
+          { from: "small", to: "answer" },
+          { from: "large", to: "answer" },
+        ],
+      },
+    },
+  },
+  {
     name: "pod settings, all of them",
     spec: {
       model,
@@ -442,6 +468,21 @@ export const modelServingCases: readonly AdmissionCase[] = [
   {
     name: "an unknown profile",
     spec: { model, ingress: { profile: "HAProxy" } },
+    refused: "",
+    bySchema: true,
+  },
+  {
+    name: "a tensor from a source that there is not",
+    spec: {
+      graph: {
+        entry: "a",
+        nodes: [
+          { name: "a", model },
+          { name: "b", combine: "Mean" },
+        ],
+        edges: [{ from: "a", to: "b", tensors: [{ from: "x", to: "x", source: "Response" }] }],
+      },
+    },
     refused: "",
     bySchema: true,
   },

@@ -28,6 +28,39 @@ describe("the structure of a graph", () => {
     expect(order[3]).toBe("d");
   });
 
+  it("refuses an edge that names two of the request's tensors alike, and lets outputs be", () => {
+    const edge = (source?: string) => {
+      const tensors = ["p", "q"].map((from) => ({ from, to: "x", source }));
+      return { ...shape("a", ["a", "b"], []), edges: [{ from: "a", to: "b", tensors }] };
+    };
+    expect(structureProblems(edge("Request"))).toEqual([
+      {
+        at: "a -> b",
+        message: 'the edge a -> b names two of the request\'s tensors "x"',
+        remedy: "give each a name (to) of its own",
+      },
+    ]);
+    // A mean of two outputs of one node is what a combining node may be asked for.
+    expect(structureProblems(edge("Output"))).toEqual([]);
+    expect(structureProblems(edge())).toEqual([]);
+  });
+
+  it("wants a node reached by an edge, even if all that it gets is the request's", () => {
+    const fed = [{ from: "p", to: "x", source: "Request" }];
+    const loop = {
+      ...shape("a", ["a", "b", "c"], []),
+      edges: [
+        { from: "b", to: "c", tensors: fed },
+        { from: "c", to: "b", tensors: fed },
+      ],
+    };
+    expect(structureProblems(loop).map(({ message }) => message)).toEqual([
+      "the edges b -> c, c -> b form a cycle",
+      'no request reaches the node "b" from the entry "a"',
+      'no request reaches the node "c" from the entry "a"',
+    ]);
+  });
+
   it("names a cycle's edges", () => {
     const problems = structureProblems(
       shape(
