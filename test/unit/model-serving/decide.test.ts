@@ -67,14 +67,18 @@ describe("a resource that can't be read", () => {
 });
 
 describe("the pods", () => {
-  const pod = async (fields: Record<string, unknown>) => {
+  /** The serving pod's spec and its one server. */
+  async function pod(fields: Record<string, unknown>) {
     const world = new World(spec(fields));
     await world.reconcile();
-    return { world, pod: world.object("Deployment", "digits")?.spec.template.spec };
-  };
+    const made = world.objects.get("Deployment", "digits")?.spec?.template.spec;
+    const [server] = made?.containers ?? [];
+    if (made === undefined || server === undefined) throw new Error("no serving pod");
+    return { world, made, server };
+  }
 
   test("credentials are the download's alone, and no pod has an API token", async () => {
-    const { pod: made } = await pod({
+    const { made } = await pod({
       model: { ...model(1), credentials: { secretRef: { name: "s3-secret" } } },
     });
     expect(JSON.stringify(made.containers)).not.toContain("s3-secret");
@@ -83,34 +87,35 @@ describe("the pods", () => {
   });
 
   test("a web identity token is mounted by the download alone", async () => {
-    const { pod: made } = await pod({
+    const { made } = await pod({
       model: { ...model(1), credentials: { webIdentity: { roleArn: "arn:aws:iam::1:role/r" } } },
     });
-    const [volume] = made.volumes.filter((one: { projected?: object }) => one.projected !== undefined);
-    expect(JSON.stringify(made.containers)).not.toContain(volume.name);
-    expect(JSON.stringify(made.initContainers)).toContain(volume.name);
+    const token = made.volumes?.find(({ projected }) => projected !== undefined)?.name;
+    expect(token).toBeDefined();
+    expect(JSON.stringify(made.containers)).not.toContain(token);
+    expect(JSON.stringify(made.initContainers)).toContain(token);
   });
 
   test("preStop, drain and grace follow the ingress profile, and none is a sleep of zero", async () => {
-    const { pod: alb } = await pod({ model: model(1) });
-    expect(alb.containers[0].lifecycle.preStop).toEqual({ sleep: { seconds: 30 } });
-    expect(alb.terminationGracePeriodSeconds).toBe(65);
-    const { pod: none } = await pod({ model: model(1), termination: { preStopSeconds: 0 } });
-    expect(none.containers[0]).not.toHaveProperty("lifecycle");
+    const alb = await pod({ model: model(1) });
+    expect(alb.server.lifecycle?.preStop).toEqual({ sleep: { seconds: 30 } });
+    expect(alb.made.terminationGracePeriodSeconds).toBe(65);
+    const none = await pod({ model: model(1), termination: { preStopSeconds: 0 } });
+    expect(none.server).not.toHaveProperty("lifecycle");
   });
 
   test("a revision's files are immutable, named by it, and say it", async () => {
-    const { world, pod: made } = await pod({ model: model(1) });
-    const { name } = made.volumes.find((volume: { name: string }) => volume.name === "config").configMap;
-    const map = world.object("ConfigMap", name);
+    const { world, made } = await pod({ model: model(1) });
+    const name = made.volumes?.find((volume) => volume.name === "config")?.configMap?.name ?? "";
+    const map = world.objects.get("ConfigMap", name);
     expect(map?.immutable).toBe(true);
-    const inference = JSON.parse(map?.data["inference.json"]);
+    const inference = inferenceConfig.parse(JSON.parse(map?.data?.["inference.json"] ?? ""));
     expect(name).toBe(`digits-${inference.revision}`);
-    expect(inference.models[0].path).toBe(`${digest(1).slice(0, 16)}/model.onnx`);
+    expect(inference.models[0]?.path).toBe(`${digest(1).slice(0, 16)}/model.onnx`);
   });
 
   test("a user's own server has its probes and the same end, and no download", async () => {
-    const { pod: made } = await pod({
+    const { made, server } = await pod({
       container: {
         image: "triton:1",
         httpPort: 8000,
@@ -119,7 +124,7 @@ describe("the pods", () => {
       },
     });
     expect(made.initContainers).toBeUndefined();
-    expect(made.containers[0]).toMatchObject({
+    expect(server).toMatchObject({
       readinessProbe: { httpGet: { path: "/v2/health/ready", port: "http" } },
       lifecycle: { preStop: { sleep: { seconds: 30 } } },
       securityContext: { allowPrivilegeEscalation: false },

@@ -30,7 +30,7 @@ export const settled = (world: World) => () =>
 export async function deployed(fields: Record<string, unknown> = {}): Promise<World> {
   const world = new World(spec({ model: model(1), ...fields }));
   await world.until("first deploy", settled(world));
-  world.lost = 0;
+  world.traffic.lost = 0;
   return world;
 }
 

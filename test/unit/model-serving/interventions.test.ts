@@ -29,7 +29,7 @@ describe("what a person asks for", () => {
 
   test("retry tries an aborted revision once more, as another attempt", async () => {
     const world = await inStep();
-    const { revision } = world.status.canary;
+    const revision = world.status.canary?.revision;
     act(world, "abort");
     await world.until(
       "removed",
@@ -68,7 +68,7 @@ describe("what a person asks for", () => {
     const world = await inStep();
     world.annotate({ "naru.dev/action": "abort another 1" });
     await world.tick(3);
-    expect(world.status.canary.phase).toBe("Stepping");
+    expect(world.status.canary?.phase).toBe("Stepping");
     expect(world.events.filter((reason) => reason === "ActionIgnored")).toHaveLength(1);
   });
 });
@@ -97,7 +97,7 @@ describe("what happens in the middle of a rollout", () => {
     world.set(spec({ model: model(2) }));
     await world.until("rolled", settled(world));
     expect(world.status).toMatchObject({ modelDigest: digest(2), effective: { routing: "Direct" } });
-    expect(world.object("Deployment", "digits-router")).toBeUndefined();
+    expect(world.objects.get("Deployment", "digits-router")).toBeUndefined();
     expect(world.lost).toBe(0);
   });
 
@@ -106,15 +106,15 @@ describe("what happens in the middle of a rollout", () => {
     for (const pod of world.podsOf("digits-router")) pod.leaving = true;
     await world.tick(6);
     expect(world.status.canary).toMatchObject({ phase: "Stepping" });
-    expect(world.routers.size).toBe(2);
-    for (const router of world.routers.values()) {
-      expect(router.config?.generation).toBe(world.status.canary.generation);
+    expect(world.traffic.routers.size).toBe(2);
+    for (const router of world.traffic.routers.values()) {
+      expect(router.config?.generation).toBe(world.status.canary?.generation);
     }
   });
 
   test("a dead router that is not ready does not hold up a rollback", async () => {
     const world = await inStep();
-    const [first] = world.routers.values();
+    const [first] = world.traffic.routers.values();
     if (first !== undefined) first.dead = true;
     await world.tick();
     act(world, "abort");
@@ -148,7 +148,7 @@ describe("going back", () => {
 
   test("a failed revision that spec left and came back to is tried again", async () => {
     const world = await deployed({ canary });
-    world.behaviours.set(digest(2), { restarts: 1 });
+    world.pods.behaviours.set(digest(2), { restarts: 1 });
     world.set(withCanary(2));
     await world.until(
       "rolled back",
@@ -157,7 +157,7 @@ describe("going back", () => {
     world.set(withCanary(1));
     await world.tick(2);
     expect(world.status.failedRevisions).toBeUndefined();
-    world.behaviours.clear();
+    world.pods.behaviours.clear();
     world.set(withCanary(2));
     await world.tick();
     await world.until("promoted", settled(world));
@@ -170,15 +170,15 @@ describe("scaling and routing", () => {
     const world = await deployed({ replicas: 3 });
     world.set(spec({ model: model(1), replicas: undefined, autoscaling: { maxReplicas: 8 } }));
     await world.tick(3);
-    expect(world.object("HorizontalPodAutoscaler", "digits")).toBeDefined();
-    const deployment = world.object("Deployment", "digits");
-    expect(deployment?.spec.replicas).toBe(3);
-    if (deployment !== undefined) deployment.spec.replicas = 5;
+    expect(world.objects.get("HorizontalPodAutoscaler", "digits")).toBeDefined();
+    const deployment = world.objects.get("Deployment", "digits");
+    expect(deployment?.spec?.replicas).toBe(3);
+    if (deployment?.spec !== undefined) deployment.spec.replicas = 5;
     await world.tick(3);
     world.set(spec({ model: model(1), replicas: undefined }));
     await world.tick(3);
-    expect(world.object("HorizontalPodAutoscaler", "digits")).toBeUndefined();
-    expect(world.object("Deployment", "digits")?.spec.replicas).toBe(5);
+    expect(world.objects.get("HorizontalPodAutoscaler", "digits")).toBeUndefined();
+    expect(world.objects.get("Deployment", "digits")?.spec?.replicas).toBe(5);
   });
 
   test("canary switched on and off under load loses nothing", async () => {
@@ -190,14 +190,14 @@ describe("scaling and routing", () => {
     await world.until("direct", () => world.status.effective?.routing === "Direct");
     await world.until("settled", settled(world));
     expect(world.lost).toBe(0);
-    expect(world.object("Deployment", "digits-router")).toBeUndefined();
+    expect(world.objects.get("Deployment", "digits-router")).toBeUndefined();
   });
 
   test("idle, the last pod leaves; a held request wakes it", async () => {
     const autoscaling = { minReplicas: 0, maxReplicas: 4, scaleToZeroAfterSeconds: 10 };
     const world = await deployed({ replicas: undefined, autoscaling, traffic: { router: "Always" } });
     world.load = 0;
-    await world.until("asleep", () => world.object("Deployment", "digits")?.spec.replicas === 0, 30);
+    await world.until("asleep", () => world.objects.get("Deployment", "digits")?.spec?.replicas === 0, 30);
     await world.tick(5);
     expect(world.condition("Ready")).toMatchObject({ status: "True", reason: "ScaledToZero" });
     world.load = 1;
@@ -214,8 +214,9 @@ describe("scaling and routing", () => {
     world.set(spec({ graph: { entry: "a", nodes, edges: [{ from: "a", to: "b" }] } }));
     await world.tick();
     await world.until("graph serves", settled(world));
-    expect(world.status.effective.routing).toBe("Router");
-    for (const router of world.routers.values()) expect(router.config?.stable.graph?.nodes).toHaveLength(2);
+    expect(world.status.effective?.routing).toBe("Router");
+    for (const router of world.traffic.routers.values())
+      expect(router.config?.stable.graph?.nodes).toHaveLength(2);
     expect(world.lost).toBe(0);
   });
 

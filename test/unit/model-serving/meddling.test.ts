@@ -48,7 +48,7 @@ function checkTruth(world: World): void {
   expect(world.condition("RolloutComplete")?.status === "True" && now !== undefined).toBe(false);
   if (now?.phase !== "Stepping" || now.stepStartedAt === undefined) return;
   if (now.wantedWeightPercent !== now.weightPercent) return;
-  const generations = new Set([...world.routers.values()].map(({ config }) => config?.generation));
+  const generations = new Set([...world.traffic.routers.values()].map(({ config }) => config?.generation));
   expect(generations).toEqual(new Set([now.generation]));
 }
 
@@ -76,7 +76,7 @@ test.each(Array.from({ length: 30 }, (_, seed) => [seed]))(
         () => world.status.canary === undefined && world.condition("Progressing")?.status === "False",
       );
       expect(world.lost).toBe(0);
-      const refused = world.status.failedRevisions?.length > 0;
+      const refused = (world.status.failedRevisions ?? []).length > 0;
       if (!refused) expect(world.status.modelDigest).toBe(digest(3));
     } catch (thrown) {
       throw new Error(`walk ${seed}: ${story.join("; ")}`, { cause: thrown });

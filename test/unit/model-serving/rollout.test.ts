@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { analysis, canary, deployed, digest, model, settled, spec, withCanary } from "./fixtures.ts";
-import { type Behaviour, World } from "./world.ts";
+import type { Behaviour } from "./world/pods.ts";
+import { World } from "./world.ts";
 
 describe("rolling updates", () => {
   test("a first deploy is Ready only once a pod is, and names its revision only then", async () => {
@@ -51,7 +52,7 @@ describe("canary", () => {
     });
     expect([...weights]).toEqual([0, 10, 50, 100]);
     expect(world.status).toMatchObject({ modelDigest: digest(2), lastRollout: { result: "Promoted" } });
-    expect(world.object("Deployment", "digits-canary")).toBeUndefined();
+    expect(world.objects.get("Deployment", "digits-canary")).toBeUndefined();
     expect(world.lost).toBe(0);
   });
 
@@ -94,7 +95,7 @@ describe("canary", () => {
     async (_, behaviour, extra, reason) => {
       const world = await deployed({ canary });
       const stable = world.status.revision;
-      world.behaviours.set(digest(2), behaviour);
+      world.pods.behaviours.set(digest(2), behaviour);
       world.set(withCanary(2, extra));
       await world.tick();
       await world.until("rolled back", () => world.status.lastRollout?.result === "RolledBack");
@@ -105,9 +106,9 @@ describe("canary", () => {
       expect(world.condition("Degraded")).toMatchObject({ status: "True", reason: "RolledBack" });
       const pods = world.podsOf("digits").length;
       await world.tick(20);
-      expect(world.object("Deployment", "digits-canary")).toBeUndefined();
+      expect(world.objects.get("Deployment", "digits-canary")).toBeUndefined();
       expect(world.podsOf("digits")).toHaveLength(pods);
-      for (const router of world.routers.values()) expect(router.config?.canary).toBeUndefined();
+      for (const router of world.traffic.routers.values()) expect(router.config?.canary).toBeUndefined();
       expect(world.lost).toBe(0);
     },
   );
