@@ -3,14 +3,16 @@ import { dirname, resolve } from "node:path";
 import { customResourceDefinition, type KindDefinition } from "../crds/manifest.ts";
 import { modelServingDefinition } from "../crds/model-serving/definition.ts";
 import { modelServing } from "../crds/model-serving.ts";
+import { chartRenderings, definitionTemplate } from "./chart-files.ts";
 import { errorsPage, errorsUnder } from "./errors-page.ts";
+import { findProgram, NO_HELM } from "./helm.ts";
 import { lineDiff } from "./line-diff.ts";
 import { manifestYaml } from "./manifest-yaml.ts";
 import { referencePage } from "./reference-page.ts";
 
 /**
- * Writes everything that follows from crds/, and the table of errors. `--check` writes nothing: it compares, prints what differs and exits
- * with 1, so that a commit cannot hold a schema and a manifest that disagree.
+ * Writes everything that follows from crds/ and charts/, and the table of errors. `--check` writes nothing: it
+ * compares, prints what differs and exits with 1, so that a commit cannot hold a schema and a manifest that disagree.
  */
 const root = resolve(import.meta.dirname, "..");
 const kinds = [{ definition: modelServingDefinition as KindDefinition, schema: modelServing }];
@@ -22,7 +24,9 @@ async function outputs(): Promise<Map<string, string>> {
     const version = manifest.spec.versions[0];
     if (version === undefined) throw new Error(`${definition.kind} has no version`);
     const example = await readFile(resolve(root, `crds/examples/${definition.singular}.yaml`), "utf8");
-    files.set(`crds/manifests/${definition.group}_${definition.plural}.yaml`, manifestYaml(manifest));
+    const yaml = manifestYaml(manifest);
+    files.set(`crds/manifests/${definition.group}_${definition.plural}.yaml`, yaml);
+    files.set(`charts/naru/templates/crds/${definition.plural}.yaml`, definitionTemplate(yaml));
     files.set(
       `docs/reference/${definition.singular}.md`,
       referencePage(definition, version.schema.openAPIV3Schema, example),
@@ -44,19 +48,29 @@ async function current(path: string): Promise<string> {
 
 const check = process.argv.includes("--check");
 let stale = 0;
-for (const [name, wanted] of await outputs()) {
-  const path = resolve(root, name);
-  const found = await current(path);
-  if (found === wanted) continue;
-  stale += 1;
-  if (check) {
-    console.log(lineDiff(name, found, wanted));
-  } else {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, wanted);
-    console.log(`wrote ${name}`);
+
+async function settle(files: ReadonlyMap<string, string>): Promise<void> {
+  for (const [name, wanted] of files) {
+    const path = resolve(root, name);
+    const found = await current(path);
+    if (found === wanted) continue;
+    stale += 1;
+    if (check) {
+      console.log(lineDiff(name, found, wanted));
+    } else {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, wanted);
+      console.log(`wrote ${name}`);
+    }
   }
 }
+
+await settle(await outputs());
+// After the templates that it reads are written.
+const helm = findProgram("helm");
+if (helm === undefined) console.log(`skipped: what helm renders of charts/naru: ${NO_HELM}`);
+else await settle(await chartRenderings(helm));
+
 if (check && stale > 0) {
   console.error(
     `error: ${stale} generated file(s) differ from their sources\n  fix: npm run generate, then commit them`,

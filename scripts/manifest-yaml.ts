@@ -1,4 +1,4 @@
-import { Document, visit } from "yaml";
+import { Document, Scalar, visit } from "yaml";
 
 /** A collection that takes no more than this many characters as JSON is written on one line. */
 const LINE = 600;
@@ -15,6 +15,13 @@ export function manifestYaml(manifest: object): string {
     Collection(_key, node) {
       if (JSON.stringify(node.toJSON()).length > LINE) return undefined;
       node.flow = true;
+      // libyaml and Go's parsers, kubectl's among them, take a ? or : in it for a key's mark.
+      visit(node, {
+        Scalar(_place, scalar) {
+          if (typeof scalar.value === "string" && /[?:]/.test(scalar.value))
+            scalar.type = Scalar.QUOTE_DOUBLE;
+        },
+      });
       return visit.SKIP;
     },
   });
