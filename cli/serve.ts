@@ -3,8 +3,11 @@ import { NaruError } from "../lib/errors.ts";
 import type { Condition, KubeObject } from "../operator/engine/objects.ts";
 import { startControllers } from "../operator/engine/start.ts";
 import { MODEL_SERVING, modelServingKind } from "../operator/model-serving/kind.ts";
+import { openRouterSigner } from "../operator/model-serving/router-signer.ts";
 import { RUNTIME_IMAGE } from "../operator/standalone/runtime-image.ts";
+import { signingKeyFile } from "../operator/standalone/signing-keys.ts";
 import { type Standalone, startStandalone } from "../operator/standalone/start.ts";
+import { stateDirectory } from "../operator/standalone/state.ts";
 import { addressLine, localAddressOf } from "./local-address.ts";
 import { conditionsOf, progressLines } from "./progress.ts";
 import { schemas } from "./schemas.ts";
@@ -13,7 +16,7 @@ const levels = { info: 0, warn: 1, error: 2 } as const;
 
 /**
  * Serves a folder until Ctrl-C.
- * @throws NaruError NoSuchFolder, AlreadyRunning, InvalidResource, NoResources
+ * @throws NaruError NoSuchFolder, AlreadyRunning, InvalidResource, NoResources, SigningKeysInvalid
  */
 export async function serve(dir: string, verbose: boolean): Promise<void> {
   const log = (level: keyof typeof levels, message: string) => {
@@ -30,9 +33,10 @@ export async function serve(dir: string, verbose: boolean): Promise<void> {
     const progress = new Progress(standalone);
     watch = await cluster.watch(MODEL_SERVING, (event) => progress.tell(event));
     progress.begin();
+    const signer = await openRouterSigner(signingKeyFile(stateDirectory(dir)));
     engine = await startControllers({
       cluster,
-      kinds: [modelServingKind(settings)],
+      kinds: [modelServingKind(settings, signer)],
       log: engineLog(log),
     });
     await stopped.first;

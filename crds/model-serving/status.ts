@@ -7,7 +7,7 @@ const time = z.iso.datetime().meta({ format: "date-time" });
 
 const condition = z.strictObject({
   type: text(316).describe(
-    "Ready, Progressing, Degraded, ModelAvailable, RolloutComplete or RobotsAssigned.",
+    "Ready, Progressing, Degraded, ModelAvailable, RolloutComplete, RoutersConfigured or RobotsAssigned.",
   ),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
   reason: text(1024).describe("CamelCase reason."),
@@ -94,6 +94,13 @@ export const status = z
     runtimeImage: text(512)
       .optional()
       .describe("Runtime image of the stable revision; an operator upgrade does not change it."),
+    routerConfig: z
+      .strictObject({
+        sequence: count.describe("Its number: it rises with each content, and routers take no lower one."),
+        digest: text(64).describe("SHA-256 of its content."),
+      })
+      .optional()
+      .describe("The configuration that the routers were given last."),
     effective: z
       .strictObject({
         profile: text(16).describe("Ingress profile."),

@@ -122,6 +122,8 @@ export const trackReport = z.strictObject({
 /** `GET /naru/status` on the router's admin port. */
 export const routerReport = z.strictObject({
   generation: z.string(),
+  /** Of the configuration that was accepted last, applied or not yet; a router of an earlier release does not say. */
+  sequence: z.int().optional(),
   /** Takes new requests: configuration valid, backends' metadata fit. */
   ready: z.boolean(),
   problem: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),

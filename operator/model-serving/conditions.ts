@@ -22,6 +22,7 @@ const questions: readonly (readonly [type: string, judge: Judge])[] = [
   ["Degraded", degraded],
   ["ModelAvailable", modelAvailable],
   ["RolloutComplete", rolloutComplete],
+  ["RoutersConfigured", routersConfigured],
   ["RobotsAssigned", robotsAssigned],
 ];
 
@@ -175,6 +176,22 @@ function rolloutComplete(situation: Situation, plan: Plan): Finding {
   }
   if (stable?.name === target.name) return yes("Complete", `revision ${target.name} serves`);
   return no({ reason: "RollingUpdate", message: `revision ${serving.name} is not on every pod yet` });
+}
+
+/** Whether the routers do as they are told: not asked where there are none to tell. */
+function routersConfigured({ observed }: Situation, plan: Plan): Finding | undefined {
+  const { routerConfig } = plan;
+  const routers = observed.routers.filter(({ ready, leaving }) => ready && !leaving);
+  if (routerConfig === undefined || routers.length === 0) return undefined;
+  const refusing = routers.find(({ refusal }) => refusal !== undefined);
+  if (refusing?.refusal !== undefined) {
+    const { code, message } = refusing.refusal;
+    return no({ reason: code, message: `router ${refusing.pod}: ${message}` });
+  }
+  const applied = routers.filter(({ report }) => report?.generation === routerConfig.generation).length;
+  return applied === routers.length
+    ? yes("Applied", "every router applies its configuration")
+    : no({ reason: "Updating", message: `${applied} of ${routers.length} routers apply the configuration` });
 }
 
 function robotsAssigned({ spec }: Situation): Finding | undefined {

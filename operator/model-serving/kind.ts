@@ -7,14 +7,16 @@ import { SERVING_LABEL } from "./labels.ts";
 import { observe } from "./observe.ts";
 import type { Observed } from "./observed.ts";
 import { httpRouterClient, type RouterClient } from "./router-client.ts";
+import type { RouterSigner } from "./router-signer.ts";
 import type { OperatorSettings } from "./settings.ts";
 
 export const MODEL_SERVING = { apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" } as const;
 
-/** ModelServing, as the engine runs it. */
+/** ModelServing, as the engine runs it. `signer` is the operator's word towards routers. */
 export function modelServingKind(
   settings: OperatorSettings,
-  routers: RouterClient = httpRouterClient,
+  signer: RouterSigner,
+  routers: RouterClient = httpRouterClient(signer),
 ): ControlledKind<Observed> {
   return {
     kind: MODEL_SERVING,
@@ -42,7 +44,7 @@ export function modelServingKind(
       },
     ],
     observe: (resource, cluster, signal, owned) =>
-      observe(resource, cluster, signal, owned, { settings, routers }),
+      observe(resource, cluster, signal, owned, { settings, routerKeys: signer.publicKeys, routers }),
     decide,
   };
 }

@@ -6,9 +6,10 @@ import type { KubeObject } from "../engine/objects.ts";
 import { readRevisions } from "../engine/revisions.ts";
 import { SERVING_LABEL } from "./labels.ts";
 import { routerName } from "./names.ts";
-import type { Observed, ObservedRouter } from "./observed.ts";
+import type { Observed, ObservedRouter, PushRefusal } from "./observed.ts";
 import { readPod, readRouterConfig, readRouting, readWorkload } from "./read.ts";
-import type { RouterClient } from "./router-client.ts";
+import type { RouterClient, RouterPush } from "./router-client.ts";
+import { isIssued } from "./router-sequence.ts";
 import type { OperatorSettings } from "./settings.ts";
 
 /** A router that does not answer within this time counts as one that does not answer. */
@@ -24,9 +25,9 @@ export async function observe(
   cluster: Cluster,
   signal: AbortSignal,
   owned: readonly KubeObject[],
-  environment: { settings: OperatorSettings; routers: RouterClient },
+  environment: { settings: OperatorSettings; routerKeys: readonly string[]; routers: RouterClient },
 ): Promise<Observed> {
-  const { name, namespace = "" } = resource.metadata;
+  const { name, namespace = "", uid = "" } = resource.metadata;
   const named = (kind: string, own: string) =>
     owned.find((object) => object.kind === kind && object.metadata.name === own);
   const pods = cluster.list({
@@ -36,14 +37,17 @@ export async function observe(
     labels: { [SERVING_LABEL]: name },
   });
   const config = readRouterConfig(named("ConfigMap", routerName(name)));
+  const owner = { namespace, name, uid };
+  const wanted = config !== undefined && isIssued(config, resource.status) ? { owner, config } : undefined;
   const routers = await Promise.all(
     pods
       .filter((pod) => readPod(pod).role === "router")
-      .map((pod) => observeRouter(pod, config, environment.routers, signal)),
+      .map((pod) => observeRouter(pod, wanted, environment.routers, signal)),
   );
   const workloads = owned.filter(({ kind }) => kind === "Deployment").map(readWorkload);
   return {
     settings: environment.settings,
+    routerKeys: environment.routerKeys,
     kept: readRevisions(owned),
     workloads: new Map(workloads.map((workload) => [workload.name, workload])),
     pods: pods.map(readPod),
@@ -59,34 +63,49 @@ export async function observe(
 
 async function observeRouter(
   object: KubeObject,
-  config: RouterConfig | undefined,
+  wanted: RouterPush | undefined,
   client: RouterClient,
   signal: AbortSignal,
 ): Promise<ObservedRouter> {
   const pod = readPod(object);
   const address = adminAddress(object);
-  const report = address === undefined ? undefined : await reach(address, config, client, signal);
-  return { pod: pod.name, ready: pod.ready, readySince: pod.readySince, leaving: pod.leaving, report };
+  const answer = address === undefined ? {} : await reach(address, wanted, client, signal);
+  return {
+    pod: pod.name,
+    ready: pod.ready,
+    readySince: pod.readySince,
+    leaving: pod.leaving,
+    report: answer.report,
+    refusal: answer.refusal,
+  };
 }
 
-/** The router's report, after it was told what it has to know; undefined where it does not answer. */
+/** What a router says after it was told what it has to know; no report where it does not answer. */
 async function reach(
   address: string,
-  config: RouterConfig | undefined,
+  wanted: RouterPush | undefined,
   client: RouterClient,
   signal: AbortSignal,
-): Promise<RouterReport | undefined> {
+): Promise<{ report?: RouterReport; refusal?: PushRefusal | undefined }> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(ROUTER_LIMIT_MILLISECONDS)]);
   try {
     const report = await client.status(address, limited);
-    if (config === undefined || report.generation === config.generation) return report;
-    await client.configure(address, config, limited);
-    return await client.status(address, limited);
+    if (wanted === undefined || isTold(report, wanted.config)) return { report };
+    const refusal = await client.configure(address, wanted, limited);
+    return { report: await client.status(address, limited), refusal };
   } catch (thrown) {
     // That it does not answer is what was observed; it is asked again while anything waits for it.
-    if (thrown instanceof NaruError || signal.aborted || limited.aborted) return undefined;
+    if (thrown instanceof NaruError || signal.aborted || limited.aborted) return {};
     throw thrown;
   }
+}
+
+/**
+ * Whether there is nothing to tell a router. One that skipped a configuration and is back at what it had must hear the
+ * number all the same: it would take the one it skipped from whoever recorded that.
+ */
+function isTold({ generation, sequence }: RouterReport, wanted: RouterConfig): boolean {
+  return generation === wanted.generation && (sequence === undefined || sequence >= wanted.sequence);
 }
 
 /** `host:port` of a pod's admin port: its own address and its declared port, never one from `spec`. */

@@ -53,11 +53,21 @@ export interface ObservedRouter {
   /** On its way out; it may still finish requests. */
   readonly leaving: boolean;
   readonly report: RouterReport | undefined;
+  /** Why it did not take the configuration that it was told just now. */
+  readonly refusal: PushRefusal | undefined;
+}
+
+/** A router's answer to a configuration that it does not take. */
+export interface PushRefusal {
+  readonly code: string;
+  readonly message: string;
 }
 
 /** Everything that a decision reads beside the resource. */
 export interface Observed {
   readonly settings: OperatorSettings;
+  /** Whose signatures routers are to trust: the operator's own public keys, at least one. */
+  readonly routerKeys: readonly string[];
   readonly kept: readonly Kept[];
   readonly workloads: ReadonlyMap<string, Workload>;
   readonly pods: readonly ObservedPod[];

@@ -1,37 +1,73 @@
 import { type RouterConfig, type RouterReport, routerReport } from "../../lib/config/router.ts";
+import { PUSH_PURPOSE, type RouterOwner, SIGNATURE_HEADER } from "../../lib/config/router-push.ts";
 import { NaruError } from "../../lib/errors.ts";
+import type { PushRefusal } from "./observed.ts";
+import type { RouterSigner } from "./router-signer.ts";
+
+/** A configuration, and the ModelServing whose routers it is for: no other router takes it. */
+export interface RouterPush {
+  readonly owner: RouterOwner;
+  readonly config: RouterConfig;
+}
 
 /** Talks to the admin port of a router pod. Every call ends within its signal's time. */
 export interface RouterClient {
   /** @throws NaruError RouterUnreachable, RouterAnswerInvalid */
   status(address: string, signal: AbortSignal): Promise<RouterReport>;
-  /** Has the router apply a configuration. @throws NaruError RouterUnreachable */
-  configure(address: string, config: RouterConfig, signal: AbortSignal): Promise<void>;
+  /**
+   * Has the router apply a configuration. Resolves to why it does not take it: it holds the operator's word for none,
+   * or has a newer one.
+   *
+   * @throws NaruError RouterUnreachable
+   */
+  configure(address: string, push: RouterPush, signal: AbortSignal): Promise<PushRefusal | undefined>;
 }
 
 /** A report has a few hundred numbers; more is not a report. */
 const LONGEST_ANSWER_BYTES = 1024 * 1024;
+/** Status shows it; whoever answers at a router's address must not fill it. */
+const LONGEST_REFUSAL = 512;
 
 /** Over HTTP, to pods that the operator owns and nobody else: no redirect is followed. */
-export const httpRouterClient: RouterClient = {
-  async status(address, signal) {
-    const response = await call(address, "/naru/status", { method: "GET", signal });
-    const parsed = routerReport.safeParse(parseJson(await bounded(response, address)));
-    if (!parsed.success) throw invalid(address, "its status has another shape");
-    return parsed.data;
-  },
+export function httpRouterClient(signer: RouterSigner): RouterClient {
+  return {
+    async status(address, signal) {
+      const response = await call(address, "/naru/status", { method: "GET", signal });
+      const parsed = routerReport.safeParse(parseJson(await bounded(response, address)));
+      if (!parsed.success) throw invalid(address, "its status has another shape");
+      return parsed.data;
+    },
 
-  async configure(address, config, signal) {
-    const response = await call(address, "/naru/config", {
-      method: "PUT",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(config),
-      signal,
-    });
-    // What is wrong with a refused configuration is in the router's status.
+    async configure(address, { owner, config }, signal) {
+      // What is signed is what travels, byte for byte.
+      const body = Buffer.from(JSON.stringify({ owner, config }), "utf8");
+      const response = await call(address, "/naru/config", {
+        method: "PUT",
+        headers: {
+          "content-type": "application/json",
+          [SIGNATURE_HEADER]: signer.sign(PUSH_PURPOSE, body),
+        },
+        body,
+        signal,
+      });
+      return refusalIn(response, address);
+    },
+  };
+}
+
+async function refusalIn(response: Response, address: string): Promise<PushRefusal | undefined> {
+  if (response.ok) {
     await response.body?.cancel();
-  },
-};
+    return undefined;
+  }
+  const code = /^[A-Z][A-Za-z]{0,63}$/.exec(response.headers.get("naru-error-code") ?? "")?.[0];
+  const answer = parseJson(await text(response, address));
+  const said = typeof answer === "object" && answer !== null && "error" in answer ? answer.error : undefined;
+  return {
+    code: code ?? "PushRefused",
+    message: (typeof said === "string" ? said : `it answers ${response.status}`).slice(0, LONGEST_REFUSAL),
+  };
+}
 
 async function call(address: string, path: string, init: RequestInit): Promise<Response> {
   try {
@@ -49,15 +85,19 @@ async function call(address: string, path: string, init: RequestInit): Promise<R
 }
 
 async function bounded(response: Response, address: string): Promise<string> {
-  if (!response.ok || response.body === null) {
+  if (!response.ok) {
     await response.body?.cancel();
     throw invalid(address, `it answers ${response.status}`);
   }
+  return text(response, address);
+}
+
+async function text(response: Response, address: string): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body) {
+  for await (const chunk of response.body ?? []) {
     size += chunk.byteLength;
-    if (size > LONGEST_ANSWER_BYTES) throw invalid(address, "its status is too long");
+    if (size > LONGEST_ANSWER_BYTES) throw invalid(address, "its answer is too long");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

@@ -19,7 +19,10 @@ export function isRouted(canary: CanaryStatus, stable: Revision | undefined): bo
   return canary.revision !== stable?.name;
 }
 
-/** The configuration that every router is to have, named by its content and by the step that it is for. */
+/**
+ * The configuration that every router is to have, named by its content and by the step that it is for. It has no
+ * number yet: `numbered` gives it one.
+ */
 export function routerConfigOf(
   situation: Situation,
   plan: Pick<Plan, "stable" | "serving" | "canary">,

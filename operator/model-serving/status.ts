@@ -4,11 +4,12 @@ import { defined } from "./defined.ts";
 import { selectorOf, selectorText } from "./labels.ts";
 import { SERVICE_PORTS, serviceHost } from "./names.ts";
 import type { Plan, Situation } from "./plan.ts";
+import { issuedOf } from "./router-sequence.ts";
 import { servingWorkload } from "./workloads.ts";
 
 /** The whole status: what was observed, and what the rules decided. */
 export function statusOf(situation: Situation, plan: Plan): ModelServingStatus {
-  const { name, connections, generation } = situation;
+  const { name, connections, generation, before } = situation;
   const { stable, canary } = plan;
   const workload = servingWorkload(situation, "stable");
   const digest = stable?.input.modelDigest;
@@ -27,6 +28,8 @@ export function statusOf(situation: Situation, plan: Plan): ModelServingStatus {
     lastRollout: plan.lastRollout,
     failedRevisions: plan.failedRevisions.length === 0 ? undefined : [...plan.failedRevisions],
     handledAction: plan.handledAction,
+    // Kept while there is no router: those that come later must not be told what those before were.
+    routerConfig: plan.routerConfig === undefined ? before.routerConfig : issuedOf(plan.routerConfig),
     runtimeImage: stable?.input.runtimeImage,
     effective: {
       profile: connections.profile,

@@ -13,7 +13,7 @@ const FILE = "router.json";
 /** A change is looked for at least so often, should the watch have missed one. */
 const POLL_INTERVAL_MS = 10_000;
 
-const ledgerState = z.object({ latest: routerConfig, seen: z.array(z.string()) });
+const ledgerState = z.object({ latest: routerConfig });
 
 export interface ConfigSourceOptions {
   readonly configDir: string;
@@ -60,7 +60,8 @@ export class ConfigSource {
   }
 
   /**
-   * A configuration that was pushed. Resolves when it is decided for the first time whether it is applied.
+   * A configuration that the operator pushed: that it is the operator's was verified. Resolves when it is decided for the
+   * first time whether it is applied.
    *
    * @throws NaruError InvalidConfig, InvalidGraph (400), StaleConfig (409); nothing changes then.
    */
@@ -73,9 +74,10 @@ export class ConfigSource {
   #acceptPush(document: unknown): { settled: Promise<void> } {
     try {
       const config = parseConfig(document);
-      if (this.#ledger.judge(config, "push") === "stale") throw stale(config, this.#ledger.latest);
+      if (config.sequence === 0) throw unnumbered();
+      if (this.#ledger.judge(config) === "stale") throw stale(config, this.#ledger.latest);
       const offered = this.#options.router.offer(config);
-      this.#ledger.accept(config, "push");
+      this.#ledger.accept(config);
       return offered;
     } catch (error) {
       // The operator reads what is wrong from the report; a late push of a former leader is none of its business.
@@ -109,13 +111,13 @@ export class ConfigSource {
     this.#text = text;
     try {
       const config = parseConfig(parseJson(text));
-      const verdict = this.#ledger.judge(config, "file");
+      const verdict = this.#ledger.judge(config);
       if (verdict !== "apply") {
         log.info({ generation: config.generation, verdict }, "the mounted configuration is not newer");
         return;
       }
       router.offer(config);
-      this.#ledger.accept(config, "file");
+      this.#ledger.accept(config);
     } catch (error) {
       router.refuse(error instanceof NaruError ? error : unreadable(error));
     }
@@ -168,6 +170,16 @@ function unreadable(error: unknown): NaruError {
     remedy: "check that the router's ConfigMap is mounted at NARU_CONFIG_DIR",
     status: 400,
     cause: error,
+  });
+}
+
+/** Without a number it could be sent again at any time. */
+function unnumbered(): NaruError {
+  return new NaruError({
+    code: "InvalidConfig",
+    message: "router configuration: a pushed one needs a sequence above 0",
+    remedy: "the operator writes it: check that it and the runtime image are of one release",
+    status: 400,
   });
 }
 

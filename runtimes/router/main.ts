@@ -45,7 +45,7 @@ export async function start({ env, log }: RuntimeContext): Promise<RunningRouter
   await source.open();
 
   const lifecycle = manageHttp1(data, http);
-  const admin = adminServer(router, source, http, () => lifecycle.draining);
+  const admin = adminServer(router, source, env.configDir, http, () => lifecycle.draining);
   const grpc = routerGrpcServer(router, log);
   const grpcLifecycle = manageHttp2(grpc, http);
   await listen(grpc, env.grpcPort, env.listenHost);

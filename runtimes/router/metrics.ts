@@ -24,6 +24,7 @@ export class RouterMetrics {
   readonly #mirrored;
   readonly #retries;
   readonly #heldRefused;
+  readonly #pushesRefused;
   readonly #mirrorBytes;
   readonly #revisions = new Map<string, RevisionMetrics>();
 
@@ -54,6 +55,11 @@ export class RouterMetrics {
     this.#heldRefused = metrics.counter(
       "naru_router_held_refused_total",
       "Requests answered 503 since as many as may be held were, or none became ready in time.",
+    );
+    this.#pushesRefused = metrics.counter(
+      "naru_router_pushes_refused_total",
+      "Configurations that were pushed and refused, by code; one that is not the operator's means that somebody else sends them.",
+      ["code"],
     );
     metrics.gauge("naru_router_held", "Requests held for want of a ready backend.", [], (gauge) =>
       gauge.set(gauges.held()),
@@ -97,6 +103,10 @@ export class RouterMetrics {
     };
     this.#revisions.set(name, made);
     return made;
+  }
+
+  pushRefused(code: string): void {
+    this.#pushesRefused.labels(code).inc();
   }
 
   heldRefused(): void {

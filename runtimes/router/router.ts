@@ -32,6 +32,9 @@ export class Router {
   #routing: Routing | undefined;
   #problem: Problem | undefined;
   #pending: { readonly generation: string; readonly controller: AbortController } | undefined;
+  /** By code: as many entries as there are reasons to refuse a push. */
+  readonly #refusedPushes = new Map<string, number>();
+  #sequence = 0;
   #inFlight = 0;
   #lastRequest: number | undefined;
 
@@ -75,6 +78,7 @@ export class Router {
    */
   offer(config: RouterConfig): { settled: Promise<void> } {
     refuseInconsistent(config);
+    this.#sequence = config.sequence;
     if (config.generation === this.#pending?.generation) return { settled: Promise.resolve() };
     if (config.generation === this.#routing?.config.generation) {
       // Back to what is in force: what was waiting is no longer wanted.
@@ -107,6 +111,15 @@ export class Router {
     this.#log.error({ err: error }, "configuration refused");
   }
 
+  /**
+   * A push that was refused, by the code of its error. It is counted, and no problem of this router's: anybody may send
+   * one, and a problem takes a canary back.
+   */
+  pushRefused(code: string): void {
+    this.#refusedPushes.set(code, (this.#refusedPushes.get(code) ?? 0) + 1);
+    this.metrics.pushRefused(code);
+  }
+
   began(): void {
     this.#inFlight += 1;
     this.#lastRequest = this.#now();
@@ -119,6 +132,7 @@ export class Router {
   report(): RouterReport {
     return {
       generation: this.#routing?.config.generation ?? "",
+      sequence: this.#sequence,
       ready: this.ready,
       ...(this.#problem === undefined ? {} : { problem: this.#problem }),
       latencyBounds: [...LATENCY_BOUNDS_MS],
@@ -126,6 +140,7 @@ export class Router {
       held: this.backends.held,
       inFlight: this.#inFlight,
       idleMilliseconds: this.#lastRequest === undefined ? null : this.#now() - this.#lastRequest,
+      refusedPushes: Object.fromEntries(this.#refusedPushes),
     };
   }
 

@@ -22,6 +22,7 @@ const PATHS: Readonly<Record<string, string>> = {
 /** A cluster without KEDA, Gateway API and the Prometheus operator, in which nothing runs yet. */
 const observed: Observed = {
   settings: { runtimeImage: "registry.example/naru/runtime:1", namespace: "naru" },
+  routerKeys: ["A".repeat(43)],
   kept: [],
   workloads: new Map(),
   pods: [],

@@ -1,4 +1,5 @@
 import type { ConfigMap } from "kubernetes-types/core/v1.js";
+import type { RouterTrust } from "../../../lib/config/router-push.ts";
 import { canonicalJson } from "../../engine/canonical.ts";
 import type { KubeObject } from "../../engine/objects.ts";
 import { REVISION_LABEL } from "../../engine/revisions.ts";
@@ -34,13 +35,21 @@ export function revisionConfig(situation: Situation, { name: revision, input }: 
   return [child(situation, object)];
 }
 
-/** What routers are told when they start; those that run are told by the operator itself. */
+/**
+ * What routers are told when they start; those that run are told by the operator itself. `trust.json` says by whose
+ * signature they know it: here and not in the pods' environment, so that another key restarts no pod.
+ */
 export function routerConfigMap(situation: Situation, config: NonNullable<Plan["routerConfig"]>): KubeObject {
+  const { name, namespace, owner, observed } = situation;
+  const trust: RouterTrust = {
+    owner: { namespace, name, uid: owner.metadata.uid ?? "" },
+    publicKeys: [...observed.routerKeys],
+  };
   const object: ConfigMap & { metadata: { name: string } } = {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name: routerName(situation.name) },
-    data: { [ROUTER_CONFIG_KEY]: canonicalJson(config) },
+    metadata: { name: routerName(name) },
+    data: { [ROUTER_CONFIG_KEY]: canonicalJson(config), "trust.json": canonicalJson(trust) },
   };
   return child(situation, object);
 }

@@ -1,5 +1,6 @@
 import type { Plan, Rule, Situation } from "../plan.ts";
 import { routerConfigOf } from "../router-config.ts";
+import { numbered } from "../router-sequence.ts";
 import { servingWorkload } from "../workloads.ts";
 
 /** How often routers that do not have the configuration yet are asked. */
@@ -29,7 +30,7 @@ export const routing: Rule = (situation, plan) => {
   const replicas = situation.spec.traffic?.routerReplicas ?? 2;
   const inForce = observed.routing ?? (wanted ? "Router" : "Direct");
   if (wanted) {
-    const config = routerConfigOf(situation, plan);
+    const config = numbered(situation, routerConfigOf(situation, plan));
     const ready =
       routers.length >= replicas && routers.every(({ report }) => report?.generation === config.generation);
     const waits =
@@ -46,7 +47,11 @@ export const routing: Rule = (situation, plan) => {
   }
   const direct = (servingWorkload(situation, "stable")?.ready ?? 0) > 0;
   if (inForce === "Router" && !direct) {
-    return { router: true, routing: "Router", routerConfig: routerConfigOf(situation, plan) };
+    return {
+      router: true,
+      routing: "Router",
+      routerConfig: numbered(situation, routerConfigOf(situation, plan)),
+    };
   }
   return { router: false, routing: "Direct", routerConfig: undefined };
 };

@@ -89,14 +89,8 @@ describe("a pushed configuration", () => {
     ],
   ])("that %s is answered 400, and the old one stays", async (_, broken, code) => {
     const backend = await server();
-    const { url, admin, push, report } = await router(config("g1", backend.url));
-    const answer = await fetch(`${admin}/naru/config`, {
-      method: "PUT",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(broken(backend.url)),
-    });
-    expect(answer.status).toBe(400);
-    expect(answer.headers.get("naru-error-code")).toBe(code);
+    const { url, push, report } = await router(config("g1", backend.url));
+    expect(await push(broken(backend.url))).toMatchObject({ status: 400, code });
     expect((await infer(url)).status).toBe(200);
     expect(await report()).toMatchObject({ generation: "g1", ready: true, problem: { code } });
     expect((await push("not an object")).status).toBe(400);
@@ -187,7 +181,7 @@ describe("the mounted file", () => {
     const first = await router(config("g1", backend.url), { stateDir });
     await first.push(config("g2", backend.url));
     await first.push(config("g3", backend.url));
-    await replace(join(first.configDir, "router.json"), config("g2", backend.url));
+    await replace(join(first.configDir, "router.json"), config("g2", backend.url, { sequence: 1 }));
     await replace(join(first.configDir, "other"), {});
     await eventually("the pushes are kept", async () =>
       (await readFile(join(stateDir, "router.json"), "utf8")).includes('"g3"'),
@@ -196,7 +190,7 @@ describe("the mounted file", () => {
     first.running.stop();
     const second = await router(undefined, { stateDir, configDir: first.configDir });
     expect((await second.report()).generation).toBe("g3");
-    await replace(join(first.configDir, "router.json"), config("g4", backend.url));
+    await replace(join(first.configDir, "router.json"), config("g4", backend.url, { sequence: 1000 }));
     await eventually("a newer file", async () => (await second.report()).generation === "g4");
   });
 

@@ -1,8 +1,11 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "vitest";
 import { type RouterConfig, type RouterReport, routerReport } from "../../../lib/config/router.ts";
+import { PUSH_PURPOSE, SIGNATURE_HEADER } from "../../../lib/config/router-push.ts";
+import { newPrivateKey, readPrivateKeys, type SigningKey } from "../../../lib/signing/keys.ts";
+import { signatureOf } from "../../../lib/signing/signature.ts";
 import { createLogger } from "../../../lib/telemetry/logger.ts";
 import { type RunningRouter, start } from "../../../runtimes/router/main.ts";
 import { startV2Server, type V2Server, type V2ServerOptions } from "./v2-server.ts";
@@ -15,13 +18,52 @@ export type ConfigInput = Partial<Omit<RouterConfig, "stable" | "canary" | "mirr
   readonly http?: Record<string, unknown>;
 };
 
+export interface PushAnswer {
+  readonly status: number;
+  readonly code: string | null;
+  readonly body: RouterReport & { error?: string };
+}
+
 export interface TestRouter {
   readonly url: string;
   readonly admin: string;
   readonly configDir: string;
   readonly running: RunningRouter;
-  push(config: unknown): Promise<{ status: number; body: RouterReport & { error?: string } }>;
+  /** As the operator does: numbered where the test gives no number, and signed with `operatorKey`. */
+  push(config: unknown): Promise<PushAnswer>;
+  /** Whatever a stranger may send. */
+  put(body: string, headers?: Record<string, string>): Promise<PushAnswer>;
   report(): Promise<RouterReport>;
+}
+
+/** The ModelServing that every router here belongs to. */
+export const OWNER = { namespace: "default", name: "digits", uid: "u1" };
+
+export function newKey(): SigningKey {
+  const [key] = readPrivateKeys(newPrivateKey());
+  if (key === undefined) throw new Error("a new key can be read");
+  return key;
+}
+
+/** The operator's key, which every router here trusts unless the test says otherwise. */
+export const operatorKey = newKey();
+let pushed = 0;
+
+/** A push as the operator sends it: a configuration without a number gets the next one. */
+export function signed(
+  config: unknown,
+  { owner = OWNER, keys = [operatorKey] }: { owner?: typeof OWNER; keys?: readonly SigningKey[] } = {},
+): { body: string; headers: Record<string, string> } {
+  pushed += 1;
+  const numbered = typeof config === "object" ? { sequence: pushed, ...config } : config;
+  const body = JSON.stringify({ owner, config: numbered });
+  return { body, headers: { [SIGNATURE_HEADER]: signatureOf(PUSH_PURPOSE, Buffer.from(body), keys) } };
+}
+
+/** Writes trust.json, as the operator's ConfigMap holds it. */
+export async function trust(configDir: string, publicKeys: readonly string[]): Promise<void> {
+  await writeFile(join(configDir, "trust.json.new"), JSON.stringify({ owner: OWNER, publicKeys }));
+  await rename(join(configDir, "trust.json.new"), join(configDir, "trust.json"));
 }
 
 const closers: (() => unknown)[] = [];
@@ -44,9 +86,11 @@ export async function server(options: V2ServerOptions = {}): Promise<V2Server> {
 /** Starts a router in this process, on free ports, as `main` does. `file` undefined: there is no router.json yet. */
 export async function router(
   file: ConfigInput | undefined,
-  options: { stateDir?: string; configDir?: string } = {},
+  options: { stateDir?: string; configDir?: string; publicKeys?: readonly string[] } = {},
 ): Promise<TestRouter> {
   const configDir = options.configDir ?? (await folder("naru-router-"));
+  const { publicKeys = [operatorKey.publicKey] } = options;
+  if (publicKeys.length > 0) await trust(configDir, publicKeys);
   if (file !== undefined) await writeFile(join(configDir, "router.json"), JSON.stringify(file));
   const before = process.env.NARU_STATE_DIR;
   if (options.stateDir !== undefined) process.env.NARU_STATE_DIR = options.stateDir;
@@ -66,18 +110,27 @@ export async function router(
   else process.env.NARU_STATE_DIR = before;
   closers.push(() => running.stop());
   const admin = `http://127.0.0.1:${running.ports.admin}`;
+  const put: TestRouter["put"] = async (body, headers = {}) => {
+    const answer = await fetch(`${admin}/naru/config`, {
+      method: "PUT",
+      headers: { "content-type": "application/json", ...headers },
+      body,
+    });
+    return {
+      status: answer.status,
+      code: answer.headers.get("naru-error-code"),
+      body: (await answer.json()) as PushAnswer["body"],
+    };
+  };
   return {
     url: `http://127.0.0.1:${running.ports.http}`,
     admin,
     configDir,
     running,
-    async push(config) {
-      const answer = await fetch(`${admin}/naru/config`, {
-        method: "PUT",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(config),
-      });
-      return { status: answer.status, body: (await answer.json()) as RouterReport & { error?: string } };
+    put,
+    push: (config) => {
+      const { body, headers } = signed(config);
+      return put(body, headers);
     },
     async report() {
       return routerReport.parse(await (await fetch(`${admin}/naru/status`)).json());

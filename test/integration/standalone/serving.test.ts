@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { modelServing } from "../../../crds/model-serving.ts";
 import { startControllers } from "../../../operator/engine/start.ts";
 import { modelServingKind } from "../../../operator/model-serving/kind.ts";
+import { openRouterSigner } from "../../../operator/model-serving/router-signer.ts";
 import { RUNTIME_IMAGE } from "../../../operator/standalone/runtime-image.ts";
+import { signingKeyFile } from "../../../operator/standalone/signing-keys.ts";
 import { type Standalone, startStandalone } from "../../../operator/standalone/start.ts";
 import { eventually } from "../../support/eventually.ts";
 import { sha256Of } from "./digest.ts";
@@ -62,7 +64,8 @@ beforeAll(async () => {
     schemas,
     log: (level, message) => level === "info" || problems.push(message),
   });
-  const kinds = [modelServingKind({ runtimeImage: RUNTIME_IMAGE, namespace: "default" })] as never;
+  const signer = await openRouterSigner(signingKeyFile(join(dir, ".naru")));
+  const kinds = [modelServingKind({ runtimeImage: RUNTIME_IMAGE, namespace: "default" }, signer)] as never;
   engine = await startControllers({ cluster: standalone.cluster, log, kinds });
 });
 afterAll(async () => {

@@ -5,13 +5,15 @@ import { modelServingSpec } from "../../../crds/model-serving.ts";
 import { fetchConfig } from "../../../lib/config/fetch.ts";
 import { inferenceConfig } from "../../../lib/config/inference.ts";
 import { routerConfig } from "../../../lib/config/router.ts";
+import { routerTrust } from "../../../lib/config/router-push.ts";
 import { checkChildren } from "../../../operator/engine/children.ts";
 import { modelServingKind } from "../../../operator/model-serving/kind.ts";
 import { zodArbitrary } from "../../support/zod-arbitrary.ts";
 import { digest, model, spec } from "./fixtures.ts";
 import { World } from "./world.ts";
 
-const kind = modelServingKind({ runtimeImage: "naru/runtime:1", namespace: "naru-system" });
+const signer = { publicKeys: ["A".repeat(43)], sign: () => "" };
+const kind = modelServingKind({ runtimeImage: "naru/runtime:1", namespace: "naru-system" }, signer);
 const specs = zodArbitrary(modelServingSpec, true) as fc.Arbitrary<Record<string, unknown>>;
 
 describe("any spec that the schema accepts", () => {
@@ -39,9 +41,11 @@ describe("any spec that the schema accepts", () => {
             const schema =
               file === "router.json"
                 ? routerConfig
-                : file === "inference.json"
-                  ? inferenceConfig
-                  : fetchConfig;
+                : file === "trust.json"
+                  ? routerTrust
+                  : file === "inference.json"
+                    ? inferenceConfig
+                    : fetchConfig;
             expect(schema.safeParse(JSON.parse(text)).error).toBeUndefined();
           }
         }

@@ -35,6 +35,8 @@ export class World {
   failures: readonly ChildFailure[] = [];
   settings: OperatorSettings = { runtimeImage: "naru/runtime:1", namespace: "naru-system" };
 
+  routerKeys = ["A".repeat(43)];
+
   constructor(spec: Record<string, unknown>, name = "digits") {
     this.resource = {
       apiVersion: "naru.dev/v1alpha1",
@@ -110,7 +112,7 @@ export class World {
 
   async #decide(routers: RouterClient = this.traffic.client): Promise<Decision> {
     const { signal } = new AbortController();
-    const environment = { settings: this.settings, routers };
+    const environment = { settings: this.settings, routerKeys: this.routerKeys, routers };
     const observed = await observe(this.resource, this.#cluster(), signal, this.objects.all(), environment);
     return decide(structuredClone(this.resource), observed, new Date(this.now), this.failures);
   }

@@ -8,6 +8,7 @@ import { modelServingCases, resourceOf } from "../../support/model-serving-cases
 
 const observed: Observed = {
   settings: { runtimeImage: "runtime", namespace: "naru", prometheusUrl: "http://prometheus:9090" },
+  routerKeys: ["A".repeat(43)],
   kept: [],
   workloads: new Map(),
   pods: [],

@@ -6,6 +6,7 @@ import {
 } from "../../../../lib/config/router.ts";
 import { NaruError } from "../../../../lib/errors.ts";
 import { emptyCounts, LATENCY_BOUNDS_MS, record } from "../../../../lib/telemetry/histogram.ts";
+import type { PushRefusal } from "../../../../operator/model-serving/observed.ts";
 import type { RouterClient } from "../../../../operator/model-serving/router-client.ts";
 import type { WorldObjects } from "./objects.ts";
 import { revisionOf, type WorldPod, type WorldPods } from "./pods.ts";
@@ -16,6 +17,8 @@ export interface WorldRouter {
   dead: boolean;
   held: number;
   lastRequest: number | undefined;
+  /** What it answers to whatever it is told. */
+  refusal?: PushRefusal;
 }
 
 /** Routers and the requests that come: what asks for pods that are not there is lost. */
@@ -41,6 +44,7 @@ export class WorldTraffic {
       const router = this.#routerAt(address);
       const report: RouterReport = {
         generation: router.config?.generation ?? "",
+        sequence: router.config?.sequence ?? 0,
         ready: true,
         latencyBounds: [...LATENCY_BOUNDS_MS],
         tracks: [...router.tracks.values()].map((track) => structuredClone(track)),
@@ -50,10 +54,14 @@ export class WorldTraffic {
       };
       return report;
     },
-    configure: async (address, config) => {
+    configure: async (address, { config }) => {
       const router = this.#routerAt(address);
+      if (router.refusal !== undefined) return router.refusal;
+      const { generation, sequence = 0 } = router.config ?? {};
+      if (config.sequence < sequence) return { code: "StaleConfig", message: "older than what is in force" };
       router.config = config;
-      router.tracks = new Map();
+      if (config.generation !== generation) router.tracks = new Map();
+      return undefined;
     },
   };
 
