@@ -69,6 +69,11 @@ export class Election {
     });
   }
 
+  /** Milliseconds since the lease was last asked for or renewed, so that a loop that is stuck can be told. */
+  get idle(): number {
+    return this.#claim.idle;
+  }
+
   /** Waits until the lease is ours; undefined once `signal` aborts. The term before must have been ended. */
   async acquire(signal: AbortSignal): Promise<Term | undefined> {
     const { clock, log, timing, identity, random, onChange } = this.#options;

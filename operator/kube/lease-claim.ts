@@ -19,6 +19,7 @@ export class LeaseClaim {
   /** The lease as last seen, and when it was first seen so, by our own monotonic clock. */
   #seen: { lease: Lease; at: number } | undefined;
   #problem = "";
+  #lastTry: number;
 
   constructor(options: {
     store: LeaseStore;
@@ -32,6 +33,12 @@ export class LeaseClaim {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#durationSeconds = options.durationSeconds;
+    this.#lastTry = this.#clock.monotonic();
+  }
+
+  /** Milliseconds since it was last tried to hold the lease. */
+  get idle(): number {
+    return this.#clock.monotonic() - this.#lastTry;
   }
 
   /** Whether the lease named us when it was last seen. */
@@ -45,6 +52,7 @@ export class LeaseClaim {
    * holds it, or nobody can tell.
    */
   async hold(limit: number, signal: AbortSignal): Promise<number | undefined> {
+    this.#lastTry = this.#clock.monotonic();
     try {
       const since = await within(this.#clock, limit, signal, (cut) => this.#takeOrRenew(cut));
       this.#problem = "";

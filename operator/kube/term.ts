@@ -21,13 +21,11 @@ export class Term {
   readonly #ending = new AbortController();
   readonly #renewing: Promise<void>;
   #deadline: number;
-  #lastTry: number;
 
   constructor(options: TermOptions) {
     this.#options = options;
-    const { since, timing, clock, onChange } = options;
+    const { since, timing, onChange } = options;
     this.#deadline = since + timing.renewDeadline;
-    this.#lastTry = clock.monotonic();
     onChange(true);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.lost = promise;
@@ -39,11 +37,6 @@ export class Term {
   /** False from the moment from which another may lead, and then for ever. */
   mayWrite(): boolean {
     return !this.#ending.signal.aborted && this.#options.clock.monotonic() < this.#deadline;
-  }
-
-  /** Milliseconds since a renewal was last tried; beyond the renew deadline, the loop that does it is stuck. */
-  idle(): number {
-    return this.#options.clock.monotonic() - this.#lastTry;
   }
 
   /**
@@ -76,7 +69,6 @@ export class Term {
         reason = `not renewed within ${timing.renewDeadline} ms`;
         break;
       }
-      this.#lastTry = clock.monotonic();
       // Half the deadline at most: a request that hangs on a dead connection leaves time for another.
       const limit = Math.min(timing.renewDeadline / 2, left);
       const since = await claim.hold(limit, signal);
