@@ -4,7 +4,8 @@ import { routerName } from "./names.ts";
 import type { ContainerProblem } from "./observed.ts";
 import type { Plan, Situation } from "./plan.ts";
 import { wantsRouter } from "./rules/routing.ts";
-import { isSettled, servingWorkload, workloadsOf } from "./workloads.ts";
+import { interruption } from "./rules/surge.ts";
+import { isSettled, leastReady, servingWorkload, workloadsOf } from "./workloads.ts";
 
 interface Finding {
   readonly status: Condition["status"];
@@ -62,7 +63,7 @@ function ready(situation: Situation, plan: Plan): Finding {
     if (plan.replicas === 0) return no({ reason: "NoReplicas", message: "replicas is 0" });
     const problem = problemsOf(situation)[0];
     if (problem !== undefined) return no({ reason: problem.code, message: problem.message });
-    return no({ reason: "PodsNotReady", message: placeProblem(situation) ?? "no pod is ready" });
+    return no({ reason: "PodsNotReady", message: unreadyPods(situation, plan) });
   }
   if (observed.routing === undefined)
     return no({ reason: "NoService", message: "the Service is not there yet" });
@@ -90,8 +91,10 @@ function progressing(situation: Situation, plan: Plan): Finding {
     const waits = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
     const workload = servingWorkload(situation, "stable");
     const pods = `${workload?.updated ?? 0} of ${replicas} pods are of revision ${serving.name}, ${workload?.ready ?? 0} are ready`;
-    const reason = serving.name === stable?.name ? "PodsStarting" : "RollingUpdate";
-    return yes(reason, waits === undefined ? pods : `${pods}; ${waits}`);
+    const rolling = serving.name !== stable?.name;
+    const gap = rolling && stable !== undefined ? interruption(plan) : undefined;
+    const message = [pods, waits, gap].filter((part) => part !== undefined).join("; ");
+    return yes(rolling ? "RollingUpdate" : "PodsStarting", message);
   }
   const wanted = wantsRouter(situation, plan) ? "Router" : "Direct";
   if (routing !== wanted) {
@@ -199,14 +202,22 @@ function robotsAssigned({ spec }: Situation): Finding | undefined {
   return no({ reason: "NoFleet", message: "no fleet is connected: robots get no model yet" });
 }
 
-/** Pods that a request may reach now. */
+/** Pods that a request may reach now; 0 if most requests would find none. */
 function readyPods(situation: Situation, plan: Plan): number {
-  const { input } = plan.serving;
-  if (input.pod === undefined && input.steps.length === 0) return Number.POSITIVE_INFINITY;
-  const stable = servingWorkload(situation, "stable")?.ready ?? 0;
-  const canary =
-    (plan.canary?.weightPercent ?? 0) > 0 ? (servingWorkload(situation, "canary")?.ready ?? 0) : 0;
-  return stable + canary;
+  const weight = plan.canary?.weightPercent ?? 0;
+  const revision = plan.canary === undefined ? undefined : situation.revision(plan.canary.revision);
+  const canary = revision === undefined || weight === 0 ? 0 : leastReady(situation, "canary", revision);
+  // Once the canary carries all requests, no stable pod helps it.
+  if (weight === 100) return canary;
+  const stable = leastReady(situation, "stable", plan.stable ?? plan.serving);
+  return stable === 0 ? 0 : stable + canary;
+}
+
+/** Why no pod answers though none has a problem of its own. */
+function unreadyPods(situation: Situation, plan: Plan): string {
+  const gap = plan.serving.name === plan.stable?.name ? undefined : interruption(plan);
+  const parts = ["no pod is ready", placeProblem(situation), plan.stable === undefined ? undefined : gap];
+  return parts.filter((part) => part !== undefined).join("; ");
 }
 
 /** Problems of serving pods, those of what spec asks for first. */

@@ -17,7 +17,8 @@ import { refusalOf } from "./rules/refusal.ts";
 import { keepRevisions } from "./rules/revisions.ts";
 import { rollingUpdate } from "./rules/rolling.ts";
 import { routing } from "./rules/routing.ts";
-import { scaleCanary, scaleStable, surge } from "./rules/scale.ts";
+import { scaleCanary, scaleStable } from "./rules/scale.ts";
+import { surge } from "./rules/surge.ts";
 import { tellChanges } from "./rules/told.ts";
 import { statusOf } from "./status.ts";
 

@@ -1,3 +1,4 @@
+import type { KubeObject } from "../../engine/objects.ts";
 import { REVISION_LABEL } from "../../engine/revisions.ts";
 import { routerConfigMap } from "../children/config-map.ts";
 import { trackDeployments } from "../children/deployment.ts";
@@ -11,21 +12,17 @@ import type { Plan, Rule, Situation } from "../plan.ts";
 import type { Revision } from "../revision.ts";
 
 /** The pods of the stable track, and what they run as. */
-export const stablePods: Rule = (situation, plan) => {
-  const { name } = situation;
-  return {
-    children: [
-      ...plan.children,
-      ...(needsAccount(situation, plan) ? [serviceAccount(situation)] : []),
-      ...trackDeployments(situation, plan, "stable", plan.serving, plan.replicas),
-      podDisruptionBudget(situation, { name, selector: selectorOf(name, "inference", "stable") }),
-    ],
-  };
-};
+export const stablePods: Rule = (situation, plan) => ({
+  children: [
+    ...plan.children,
+    ...(needsAccount(situation, plan) ? [serviceAccount(situation)] : []),
+    ...trackDeployments(situation, plan, "stable", plan.serving, plan.replicas),
+    ...budgets(situation, "stable", plan.serving),
+  ],
+});
 
 /** The canary's pods, for as long as any router may still send them requests. */
 export const canaryPods: Rule = (situation, plan) => {
-  const { name } = situation;
   const revision = plan.canary === undefined ? undefined : situation.revision(plan.canary.revision);
   if (revision === undefined) return {};
   return {
@@ -33,13 +30,24 @@ export const canaryPods: Rule = (situation, plan) => {
       ...plan.children,
       ...trackDeployments(situation, plan, "canary", revision, plan.canaryReplicas),
       // In a promotion the canary carries all requests: evictions must leave it whole as well.
-      podDisruptionBudget(situation, {
-        name: deploymentName(name, "canary"),
-        selector: selectorOf(name, "inference", "canary"),
-      }),
+      ...budgets(situation, "canary", revision),
     ],
   };
 };
+
+/** One a Deployment of the track: a graph without one of its steps answers nothing. */
+function budgets(situation: Situation, track: Track, { input }: Revision): KubeObject[] {
+  const { name } = situation;
+  return [
+    ...(input.pod === undefined
+      ? []
+      : [{ name: deploymentName(name, track), selector: selectorOf(name, "inference", track) }]),
+    ...input.steps.map(({ node }) => ({
+      name: stepName(name, node, track),
+      selector: selectorOf(name, "step", track, node),
+    })),
+  ].map((own) => podDisruptionBudget(situation, own));
+}
 
 /** The router and the Services that it sends requests to. */
 export const routerPods: Rule = (situation, plan) => {

@@ -1,4 +1,4 @@
-import type { Plan, Rule, Situation } from "../plan.ts";
+import type { Rule, Situation } from "../plan.ts";
 import { servingWorkload } from "../workloads.ts";
 
 /** How often a model that sleeps is asked whether somebody waits for it: a part of a cold start's time. */
@@ -51,40 +51,6 @@ export function canarySize(weightPercent: number, replicas: number): number {
 /** Weight of a step; past the last one it is all. */
 export function stepWeight({ spec }: Situation, step: number): number {
   return spec.canary?.steps[step]?.weightPercent ?? 100;
-}
-
-/**
- * How a rolling update makes room. It adds pods before it takes any away, unless accelerators are asked for and the
- * scheduler has just said that one more pod has no place: then old ones go first, until this update is through.
- */
-export const surge: Rule = (situation, plan) => {
-  const { spec, before, observed } = situation;
-  const asked = spec.availability?.maxSurge;
-  if (asked !== undefined) return { surge: surgeOf(String(asked)) };
-  const revision = plan.serving.name;
-  const updating = servingWorkload(situation, "stable");
-  const rolling = updating !== undefined && updating.updated < updating.pods;
-  const noPlace = observed.pods.some(
-    (pod) => pod.track === "stable" && pod.revision === revision && pod.unschedulable !== undefined,
-  );
-  const alreadyTight = before.effective?.maxSurge === "0" && rolling;
-  return { surge: surgeOf(accelerated(plan) && ((noPlace && rolling) || alreadyTight) ? "0" : "25%") };
-};
-
-/** More pods than a ModelServing may have are as good as that many. */
-const MOST_SURGE = 10_000;
-
-function surgeOf(asked: string): Plan["surge"] {
-  const maxSurge = asked.endsWith("%") ? asked : String(Math.min(Number(asked), MOST_SURGE));
-  // Kubernetes refuses 0 for both.
-  return { maxSurge, maxUnavailable: /^0%?$/.test(maxSurge) ? "1" : "0" };
-}
-
-function accelerated(plan: Plan): boolean {
-  const containers = plan.serving.input.pod?.spec?.containers ?? [];
-  return containers.some(({ resources }) =>
-    Object.keys({ ...resources?.requests, ...resources?.limits }).some((name) => name.includes("/")),
-  );
 }
 
 function currentReplicas(situation: Situation): number | undefined {
