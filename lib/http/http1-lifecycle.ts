@@ -28,6 +28,8 @@ interface Connection {
  * A connection past its age is told so on its next answer. HTTP/1.1 has no other way to say it: cutting an
  * idle connection races with the request that the peer may be sending, so an aged idle one is left to
  * keep-alive, and one in use is never cut for its age.
+ *
+ * A client that closes its sending side while it waits has left (docs/adr/0009-half-closed-clients.md).
  */
 export function manageHttp1(
   server: Server,

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo, Server } from "node:net";
 import type { InferenceConfig } from "../../lib/config/inference.ts";
 import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
+import { withPathTarget } from "../../lib/http/request-target.ts";
 import { httpServerOptions } from "../../lib/http/server-options.ts";
 import type { RuntimeEnvironment } from "../../lib/process/environment.ts";
 import type { RunningProgram } from "../../lib/process/run.ts";
@@ -53,7 +54,7 @@ export async function startInference(
   const admin = createAdminServer({ http: config.http, metrics, isReady, isStarted: () => repository.ready });
   const rest = createServer(
     httpServerOptions(config.http),
-    restHandler({ repository, config, server: serverMetadata, isReady, log }),
+    withPathTarget(restHandler({ repository, config, server: serverMetadata, isReady, log })),
   );
   const grpc = createGrpc({ repository, config, server: serverMetadata, isReady, log });
   const lifecycles = [manageHttp1(rest, config.http), grpc.lifecycle];

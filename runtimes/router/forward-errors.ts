@@ -31,7 +31,7 @@ export function isConnectionRefused(error: unknown): boolean {
 export const REFUSED_MS = 1000;
 export const REFUSED_PAUSE_MS = 50;
 
-/** Node's parser lets through what undici would not send: `OPTIONS *`, odd bytes in a path. */
+/** Node's parser lets through what undici would not send: odd bytes in a path. */
 export function unforwardable(): NaruError {
   return new NaruError({
     code: "InvalidRequest",

@@ -3,6 +3,7 @@ import type { Server } from "node:net";
 import { httpConfig } from "../../lib/config/inference.ts";
 import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
 import { manageHttp2 } from "../../lib/http/http2-lifecycle.ts";
+import { withPathTarget } from "../../lib/http/request-target.ts";
 import { applyTimeouts, httpServerOptions } from "../../lib/http/server-options.ts";
 import { openServiceAddresses } from "../../lib/http/service-address.ts";
 import type { RunningProgram } from "../../lib/process/run.ts";
@@ -29,8 +30,9 @@ export async function start({ env, log }: RuntimeContext): Promise<RunningRouter
   );
   // One object, which the servers' lifecycles read anew for each connection.
   const http = httpConfig.parse({});
-  const data = createServer(httpServerOptions(http), (request, response) =>
-    handleRest(router, request, response),
+  const data = createServer(
+    httpServerOptions(http),
+    withPathTarget((request, response) => handleRest(router, request, response)),
   );
   const router = new Router(addresses, log, (config) => {
     Object.assign(http, config.http);

@@ -108,6 +108,22 @@ describe("passing requests on", () => {
     expect(seen).not.toHaveProperty("te");
   });
 
+  it("takes a whole address as a target, and passes its path on, its host in Host's place", async () => {
+    const backend = await server();
+    const { url } = await router({ generation: "g1", model: "digits", stable: stable(backend.url) });
+    const connection = await RawConnection.open(Number(new URL(url).port));
+    const body = inferBody(1, 2);
+    connection.send(
+      `POST http://digits.example/v2/models/digits/infer HTTP/1.1\r\nhost: other\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect((await connection.answer()).head).toContain("200");
+    expect(backend.seen[0]?.url).toBe("/v2/models/digits/infer");
+    expect(backend.seen[0]?.headers.host).toBe("digits.example");
+    connection.send("GET http://digits.example/v2/health/live HTTP/1.1\r\nhost: other\r\n\r\n");
+    expect((await connection.answer()).head).toContain("200");
+    connection.socket.destroy();
+  });
+
   it("passes a large body and a chunked one on as they come, unchanged", async () => {
     const backend = await server({
       intercept: (_request, response, body) => {
