@@ -118,7 +118,7 @@ describe("examples/cascade by naru up", () => {
   });
 
   test("the image beside the example is one that v1 alone gets wrong", async () => {
-    const body = readFileSync(join(EXAMPLE, "unsure-9.json"), "utf8");
+    const body = readFileSync(join(EXAMPLE, "requests/unsure-9.json"), "utf8");
     const digitFrom = async (server: string, model: string) => {
       const answer = (await (await infer(server, model, body)).json()) as {
         outputs: { name: string; data: number[] }[];
