@@ -17,6 +17,14 @@ export interface ApiServer {
   /** For kubectl. */
   readonly kubeconfig: string;
   readonly kubectl: string;
+  /** For a user without any right but those that a test grants to `limited`. */
+  readonly limitedKubeconfig: string;
+  /** Kills kube-apiserver and starts it again, on the same address and the same data; resolves when it is ready. */
+  restart(): Promise<void>;
+  /** Makes etcd forget all versions but the current one. */
+  compact(): Promise<void>;
+  /** Runs the garbage collector and the namespace controller too, if there is a kube-controller-manager. */
+  startControllers(): Promise<boolean>;
   request(method: string, path: string, body?: unknown, contentType?: string): Promise<Answer>;
   stop(): Promise<void>;
 }
@@ -35,13 +43,18 @@ export async function missingAssets(): Promise<string | undefined> {
   const assets = process.env.KUBEBUILDER_ASSETS;
   if (assets === undefined || assets === "") return "KUBEBUILDER_ASSETS is not set";
   for (const program of ["etcd", "kube-apiserver", "kubectl"]) {
-    try {
-      await access(join(assets, program));
-    } catch {
-      return `KUBEBUILDER_ASSETS has no ${program}`;
-    }
+    if (!(await isThere(join(assets, program)))) return `KUBEBUILDER_ASSETS has no ${program}`;
   }
   return undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export async function startApiServer(): Promise<ApiServer> {
@@ -55,10 +68,17 @@ export async function startApiServer(): Promise<ApiServer> {
   };
   try {
     const token = randomUUID();
+    const limited = randomUUID();
     const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     await writeFile(join(folder, "sa.key"), privateKey.export({ type: "pkcs8", format: "pem" }));
     await writeFile(join(folder, "sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
-    await writeFile(join(folder, "tokens.csv"), `${token},admin,admin,system:masters\n`, { mode: 0o600 });
+    await writeFile(
+      join(folder, "tokens.csv"),
+      `${token},admin,admin,system:masters\n${limited},limited,limited\n`,
+      {
+        mode: 0o600,
+      },
+    );
     const etcd = `http://127.0.0.1:${etcdPort}`;
     started.push(
       await run(join(assets, "etcd"), folder, [
@@ -69,8 +89,8 @@ export async function startApiServer(): Promise<ApiServer> {
         "--unsafe-no-fsync",
       ]),
     );
-    started.push(
-      await run(join(assets, "kube-apiserver"), folder, [
+    const startServer = () =>
+      run(join(assets, "kube-apiserver"), folder, [
         `--etcd-servers=${etcd}`,
         "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1",
@@ -85,13 +105,16 @@ export async function startApiServer(): Promise<ApiServer> {
         "--authorization-mode=RBAC",
         "--disable-admission-plugins=ServiceAccount",
         "--allow-privileged",
-      ]),
-    );
+      ]);
+    let apiServer = await startServer();
+    started.push(apiServer);
     const url = `https://127.0.0.1:${port}`;
     const kubeconfig = join(folder, "kubeconfig");
     const authority = join(folder, "certificates", "apiserver.crt");
     await until(`kube-apiserver's certificate in ${folder}`, started, () => readFile(authority, "utf8"));
     await writeFile(kubeconfig, kubeconfigFor(url, authority, token), { mode: 0o600 });
+    const limitedKubeconfig = join(folder, "limited-kubeconfig");
+    await writeFile(limitedKubeconfig, kubeconfigFor(url, authority, limited), { mode: 0o600 });
     const dispatcher = new Agent({ connect: { ca: await readFile(authority, "utf8") } });
     const call = async (method: string, path: string, body?: unknown, contentType = "application/json") => {
       const answer = await request(`${url}${path}`, {
@@ -107,15 +130,51 @@ export async function startApiServer(): Promise<ApiServer> {
         warnings: String(answer.headers.warning ?? ""),
       };
     };
-    await until("kube-apiserver's /readyz", started, async () => {
-      const { status } = await call("GET", "/readyz");
-      if (status !== 200) throw new Error(`/readyz answers ${status}`);
-    });
+    const ready = () =>
+      until("kube-apiserver's /readyz", started, async () => {
+        const { status } = await call("GET", "/readyz");
+        if (status !== 200) throw new Error(`/readyz answers ${status}`);
+      });
+    await ready();
     return {
       url,
       kubeconfig,
+      limitedKubeconfig,
       kubectl: join(assets, "kubectl"),
       request: call,
+      restart: async () => {
+        await end(apiServer, "SIGKILL");
+        const restarted = await startServer();
+        started.splice(started.indexOf(apiServer), 1, restarted);
+        apiServer = restarted;
+        await ready();
+      },
+      compact: async () => {
+        const ask = async (path: string, body: object): Promise<{ header: { revision: string } }> => {
+          const answer = await request(`${etcd}/v3/kv/${path}`, {
+            method: "POST",
+            body: JSON.stringify(body),
+          });
+          if (answer.statusCode !== 200) throw new Error(`etcd: ${await answer.body.text()}`);
+          return (await answer.body.json()) as { header: { revision: string } };
+        };
+        // The answer to a look at nothing names the current revision.
+        const { header } = await ask("range", { key: "AA==" });
+        await ask("compaction", { revision: header.revision, physical: true });
+      },
+      startControllers: async () => {
+        const program = join(assets, "kube-controller-manager");
+        if (!(await isThere(program))) return false;
+        started.push(
+          await run(program, folder, [
+            `--kubeconfig=${kubeconfig}`,
+            "--controllers=garbage-collector-controller,namespace-controller",
+            "--leader-elect=false",
+            "--secure-port=0",
+          ]),
+        );
+        return true;
+      },
       stop: async () => {
         await dispatcher.close();
         await stop();
@@ -136,10 +195,10 @@ async function run(program: string, folder: string, args: readonly string[]): Pr
   return child;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
-  child.kill("SIGTERM");
+  child.kill(signal);
   const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
   await exited;
   clearTimeout(timer);
