@@ -34,6 +34,8 @@ export interface Stand {
   pods(name: string, role: "inference" | "router"): Promise<readonly KubeObject[]>;
   /** Sets the annotation that `naru promote|abort|…` sets. */
   act(name: string, verb: string, revision: string): Promise<void>;
+  /** Ends `naru up` and starts it over the same folder; what came before is not to be used any more. */
+  again(): Promise<Stand>;
   stop(): Promise<void>;
 }
 
@@ -104,6 +106,10 @@ async function standIn(root: string, dir: string): Promise<Stand> {
     async act(name, verb, revision) {
       const annotations = { "naru.dev/action": `${verb} ${revision} ${Date.now()}` };
       await client.annotate({ ...KIND, namespace: "default", name }, annotations);
+    },
+    async again() {
+      await up.interrupt();
+      return standIn(root, dir);
     },
     async stop() {
       await up.interrupt();
