@@ -1,13 +1,6 @@
 import { edgeName, type StructureProblem } from "../../../lib/graph/structure.ts";
 import type { TensorMetadata } from "../../../lib/v2/types.ts";
-import {
-  type Carried,
-  carried,
-  type GraphPlan,
-  type PlannedEdge,
-  type Signature,
-  sameOfRequest,
-} from "./plan.ts";
+import { carried, type GraphPlan, type PlannedEdge, type Signature } from "./plan.ts";
 import { requestTensors } from "./request-tensors.ts";
 import { supplyProblems } from "./supply.ts";
 import { describe, fits, narrowed } from "./tensor-type.ts";
@@ -110,28 +103,23 @@ function passedOn(
   request: readonly TensorMetadata[],
   problems: StructureProblem[],
 ): readonly TensorMetadata[] {
-  const byName = new Map<string, Carried<TensorMetadata>>();
+  const byName = new Map<string, TensorMetadata>();
   const combines = plan.nodes[node]?.combine !== undefined;
   for (const { edge, from } of plan.entering[node] ?? []) {
-    for (const one of carried(edge, produced[from] ?? [], request)) {
-      const { tensor } = one;
+    for (const { tensor } of carried(edge, produced[from] ?? [], request)) {
       const known = byName.get(tensor.name);
-      if (known === undefined) {
-        byName.set(tensor.name, one);
-      } else if (!sameOfRequest(known, one)) {
-        // Without a combination the two may still never meet in one request: supplyProblems judges that.
-        if (combines && !fits(known.tensor, tensor)) {
-          problems.push({
-            at: edgeName(edge),
-            message: `edge ${edgeName(edge)}: "${tensor.name}" arrives as ${describe(tensor)}, over another edge as ${describe(known.tensor)}`,
-            remedy: "combine outputs of the same type and shape",
-          });
-        }
-        byName.set(tensor.name, { tensor: narrowed(known.tensor, tensor) });
+      // Without a combination the two may still never meet in one request: supplyProblems judges that.
+      if (known !== undefined && combines && !fits(known, tensor)) {
+        problems.push({
+          at: edgeName(edge),
+          message: `edge ${edgeName(edge)}: "${tensor.name}" arrives as ${describe(tensor)}, over another edge as ${describe(known)}`,
+          remedy: "combine outputs of the same type and shape",
+        });
       }
+      byName.set(tensor.name, known === undefined ? tensor : narrowed(known, tensor));
     }
   }
-  return [...byName.values()].map(({ tensor }) => tensor);
+  return [...byName.values()];
 }
 
 /** Outputs of the nodes that no edge leaves; of one name, one. */

@@ -282,6 +282,12 @@ describe("a tensor of the request on an edge", () => {
     expect(problemsOf(graph([ofRequest("hint", "kept"), ofRequest("who", "knows")]), models)).toEqual([
       'edge a -> join: no model takes the request\'s tensor "who", so its type is not known',
     ]);
+    // What the edge behind brings from the request itself, the node between is not wanted to bring.
+    const [first, second] = graph([ofRequest("who", "hint")]).edges;
+    const behind = { ...graph([]), edges: [first, { ...second, tensors: [ofRequest("hint")] }] };
+    expect(problemsOf(behind, models)).toEqual([
+      'edge a -> join: no model takes the request\'s tensor "who", so its type is not known',
+    ]);
   });
 
   it("must be an input of its node by the name that the edge gives it", () => {
