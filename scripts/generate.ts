@@ -4,6 +4,9 @@ import { customResourceDefinition, type KindDefinition } from "../crds/manifest.
 import { modelServingDefinition } from "../crds/model-serving/definition.ts";
 import { modelServing } from "../crds/model-serving.ts";
 import { chartRenderings, definitionTemplate } from "./chart-files.ts";
+import { grafanaJson } from "./dashboards/dashboard.ts";
+import { operatorDashboard } from "./dashboards/operator.ts";
+import { servingDashboard } from "./dashboards/serving.ts";
 import { errorsPage, errorsUnder } from "./errors-page.ts";
 import { findProgram, NO_HELM } from "./helm.ts";
 import { lineDiff } from "./line-diff.ts";
@@ -34,6 +37,10 @@ async function outputs(): Promise<Map<string, string>> {
   }
   const errors = await errorsUnder(root, ["lib", "runtimes", "operator", "cli"]);
   files.set("docs/reference/errors.md", errorsPage(errors));
+  const dashboards = { operator: operatorDashboard, serving: servingDashboard };
+  for (const [name, dashboard] of Object.entries(dashboards)) {
+    files.set(`charts/naru/files/dashboards/${name}.json`, grafanaJson(dashboard));
+  }
   return files;
 }
 
