@@ -59,19 +59,27 @@ const LARGEST_ERROR = 64 * 1024;
 const LONGEST_RETRY_AFTER = 5_000;
 const RETRIES = 3;
 
-export function openApiClient(connection: Connection, options: { connections?: number } = {}): ApiClient {
-  return new UndiciApiClient(connection, options.connections ?? CONNECTIONS);
+export interface ApiClientOptions {
+  readonly connections?: number;
+  /** Told the HTTP status of each answer, also of those that are tried again; 0 where there was none. */
+  readonly onAnswer?: (method: Method, status: number) => void;
+}
+
+export function openApiClient(connection: Connection, options: ApiClientOptions = {}): ApiClient {
+  return new UndiciApiClient(connection, options);
 }
 
 class UndiciApiClient implements ApiClient {
   readonly #connection: Connection;
   readonly #connections: number;
+  readonly #onAnswer: (method: Method, status: number) => void;
   #pools: { tls: TlsOptions; requests: Dispatcher; streams: Dispatcher } | undefined;
   #closed = false;
 
-  constructor(connection: Connection, connections: number) {
+  constructor(connection: Connection, options: ApiClientOptions) {
     this.#connection = connection;
-    this.#connections = connections;
+    this.#connections = options.connections ?? CONNECTIONS;
+    this.#onAnswer = options.onAnswer ?? (() => undefined);
   }
 
   async request(method: Method, path: string, options: RequestOptions = {}): Promise<Json> {
@@ -158,7 +166,7 @@ class UndiciApiClient implements ApiClient {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
     try {
-      return await request(url, {
+      const answer = await request(url, {
         method,
         dispatcher: this.#poolsFor(credentials)[pool],
         headers: {
@@ -172,7 +180,10 @@ class UndiciApiClient implements ApiClient {
         headersTimeout: ANSWER_LIMIT,
         bodyTimeout,
       });
+      this.#onAnswer(method, answer.statusCode);
+      return answer;
     } catch (thrown) {
+      this.#onAnswer(method, 0);
       throw signal?.aborted === true ? signal.reason : errorFromSilence(what, thrown);
     }
   }
