@@ -17,6 +17,8 @@ const inherited = [
   "NODE_EXTRA_CA_CERTS",
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
+  // Where Node keeps what it compiled: a process that starts again is ready in half the time.
+  "NODE_COMPILE_CACHE",
 ];
 
 function fieldOf(pod: Pod, fieldPath: string): string {
