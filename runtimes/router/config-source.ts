@@ -187,7 +187,8 @@ function stale(config: RouterConfig, latest: RouterConfig | undefined): NaruErro
   return new NaruError({
     code: "StaleConfig",
     message: `the configuration ${config.generation} (sequence ${config.sequence}) is older than the one in force (sequence ${latest?.sequence})`,
-    remedy: "read the ModelServing's state anew and push what follows from it",
+    remedy:
+      "read the ModelServing's state anew and push what follows from it; if the operator itself is refused, its status was lost: restart the routers",
     status: 409,
   });
 }

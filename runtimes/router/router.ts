@@ -34,6 +34,7 @@ export class Router {
   #pending: { readonly generation: string; readonly controller: AbortController } | undefined;
   /** By code: as many entries as there are reasons to refuse a push. */
   readonly #refusedPushes = new Map<string, number>();
+  /** Of what was accepted last. */
   #sequence = 0;
   #inFlight = 0;
   #lastRequest: number | undefined;

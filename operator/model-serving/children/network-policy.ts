@@ -10,7 +10,8 @@ const NAMESPACE_LABEL = "kubernetes.io/metadata.name";
 
 /**
  * Who may connect to the resource's pods: clients to the serving ports, the operator and Prometheus to the admin
- * port. Probes of the kubelet are always let in.
+ * port. Probes of the kubelet are always let in. That anybody reaches the admin port where no namespace is named for
+ * metrics, or where the network knows no policies, does no harm: it holds no secret, and is told only by who signs.
  */
 export function networkPolicy(situation: Situation): KubeObject {
   const { name, spec, observed } = situation;

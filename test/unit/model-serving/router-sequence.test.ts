@@ -94,6 +94,17 @@ describe("what routers are told", () => {
     expect(world.podsOf("digits-router").map(({ name }) => name)).toEqual(pods);
   });
 
+  test("has its number even where a router is back at the content that it had, having missed one", async () => {
+    const world = await atStep();
+    const routers = [...world.traffic.routers.values()];
+    const sequence = world.status.routerConfig?.sequence ?? 0;
+    for (const router of routers) {
+      if (router.config !== undefined) router.config = { ...router.config, sequence: sequence - 1 };
+    }
+    await world.reconcile();
+    expect(routers.map(({ config }) => config?.sequence)).toEqual([sequence, sequence]);
+  });
+
   test("is what was decided, never what somebody wrote into their ConfigMap", async () => {
     const world = await atStep();
     const map = world.objects.get("ConfigMap", "digits-router");
