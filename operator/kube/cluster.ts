@@ -50,6 +50,8 @@ const DEFINITIONS: KindRule = {
 
 /** The adapter of Cluster for an API server. */
 export interface KubeCluster extends Cluster {
+  /** Milliseconds since the watch that has been still for longest heard something or tried; they never rest for long. */
+  readonly idle: number;
   /** Ends all watches; resolves when none runs any more and the last Events were written or given up. */
   stop(): Promise<void>;
 }
@@ -177,6 +179,10 @@ class ApiServerCluster implements KubeCluster {
     if (this.#discovery.find(kind) === undefined) return false;
     const source = this.#sources.get(keyOf(kind));
     return source === undefined || !source.isSettled || source.readable;
+  }
+
+  get idle(): number {
+    return Math.max(0, ...[...this.#sources.values()].map((source) => source.idle));
   }
 
   async stop(): Promise<void> {

@@ -32,13 +32,20 @@ export interface KindSourceOptions {
   onAbsent: () => void;
 }
 
+interface Running {
+  readonly stop: AbortController;
+  readonly scopes: readonly string[];
+  readonly reflectors: readonly Reflector[];
+  readonly ended: Promise<unknown>;
+}
+
 /** One kind: its cache, and the reflectors that fill it for as long as the kind is served. */
 export class KindSource {
   readonly cache: KindCache;
   readonly #options: KindSourceOptions;
   readonly #states = new Map<string, ReflectorState>();
   readonly #waiting = new Set<() => void>();
-  #running: { stop: AbortController; ended: Promise<unknown>; scopes: readonly string[] } | undefined;
+  #running: Running | undefined;
   #stopped = false;
 
   constructor(options: KindSourceOptions) {
@@ -59,6 +66,11 @@ export class KindSource {
   /** Whether it is known what can be read: false until the first listing has ended in some way. */
   get isSettled(): boolean {
     return this.#running === undefined || this.#running.scopes.every((scope) => this.#states.has(scope));
+  }
+
+  /** Milliseconds since the one of its reflectors that has been still for longest heard something or tried. */
+  get idle(): number {
+    return Math.max(0, ...(this.#running?.reflectors ?? []).map((reflector) => reflector.idle));
   }
 
   /** Resolves as soon as `isSettled`. */
@@ -95,8 +107,9 @@ export class KindSource {
     const { namespaces } = this.#options;
     const scopes = resource.namespaced && namespaces.length > 0 ? namespaces : [""];
     const stop = new AbortController();
-    const reflectors = scopes.map((scope) => this.#reflector(resource, scope).run(stop.signal));
-    this.#running = { stop, scopes, ended: Promise.all(reflectors) };
+    const reflectors = scopes.map((scope) => this.#reflector(resource, scope));
+    const ended = Promise.all(reflectors.map((reflector) => reflector.run(stop.signal)));
+    this.#running = { stop, scopes, reflectors, ended };
   }
 
   #end(): void {

@@ -81,18 +81,26 @@ export class Reflector {
   /** Whether what the sink holds is true of some moment. */
   #listed = false;
   #failures = 0;
+  #heardAt: number;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
+    this.#heardAt = options.clock.monotonic();
     this.#timing = { ...TIMING, ...options.timing };
     const only = (as: string): string =>
       options.metadataOnly === true ? `application/json;as=${as};g=meta.k8s.io;v=v1` : "application/json";
     this.#accept = { list: only("PartialObjectMetadataList"), watch: only("PartialObjectMetadata") };
   }
 
+  /** Milliseconds since it last heard something or tried: beyond `silence` and a try's own time, it is stuck. */
+  get idle(): number {
+    return this.#options.clock.monotonic() - this.#heardAt;
+  }
+
   /** Resolves soon after `signal` aborts, also in backoff; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#heard();
       try {
         if (this.#version === undefined) await this.#list(signal);
         await this.#watch(signal);
@@ -113,6 +121,7 @@ export class Reflector {
         query: { limit: this.#timing.pageSize, labelSelector, continue: page?.metadata.continue },
         signal,
       })) as unknown as ListPage;
+      this.#heard();
       for (const item of page.items ?? []) {
         const object = this.#toObject(item);
         listed.add(objectKey(object));
@@ -140,6 +149,7 @@ export class Reflector {
     const { silence } = this.#timing;
     let events = 0;
     for await (const line of client.stream(path, { accept: this.#accept.watch, query, signal, silence })) {
+      this.#heard();
       this.#take(line as unknown as WatchLine);
       events += 1;
       this.#failures = 0;
@@ -147,6 +157,10 @@ export class Reflector {
     signal.throwIfAborted();
     if (clock.monotonic() - from >= this.#timing.healthyAfter) this.#failures = 0;
     else if (events === 0) throw new ClusterError("Unavailable", `watch of ${path}: it ended at once`);
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#options.clock.monotonic();
   }
 
   #take({ type, object }: WatchLine): void {
