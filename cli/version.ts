@@ -1,15 +1,6 @@
-import fs from "node:fs";
+import { naruVersion } from "../lib/process/version.ts";
 
 /** `naru 0.1.0 (Node.js v24.21.0)` */
 export function versionText(): string {
   return `naru ${naruVersion()} (Node.js ${process.version})`;
-}
-
-/** From the package.json of this installation: beside `cli`, or above `dist`. */
-export function naruVersion(): string {
-  const file = ["../package.json", "../../package.json"]
-    .map((above) => new URL(above, import.meta.url))
-    .find((candidate) => fs.existsSync(candidate));
-  if (file === undefined) throw new Error("package.json is missing from this installation");
-  return (JSON.parse(fs.readFileSync(file, "utf8")) as { version: string }).version;
 }

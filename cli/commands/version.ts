@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { naruVersion, versionText } from "../version.ts";
+import { naruVersion } from "../../lib/process/version.ts";
+import { versionText } from "../version.ts";
 
 export function addVersion(program: Command): void {
   program
