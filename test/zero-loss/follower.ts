@@ -3,6 +3,22 @@ import type { PoolingProxy } from "./proxies/proxy.ts";
 /** Longest time between a change of the endpoints and a proxy's knowing of it. */
 export const MOST_LAG_MILLISECONDS = 2000;
 
+const LOOK_MILLISECONDS = 50;
+
+/** One look at the endpoints for all who ask within the same moment. */
+export function shared(look: () => Promise<readonly string[]>): () => Promise<readonly string[]> {
+  let at = Number.NEGATIVE_INFINITY;
+  let last: Promise<readonly string[]> = Promise.resolve([]);
+  return () => {
+    const now = performance.now();
+    if (now - at >= LOOK_MILLISECONDS / 2) {
+      at = now;
+      last = look();
+    }
+    return last;
+  };
+}
+
 /**
  * Keeps a proxy's upstreams at the endpoints, each change late by 0 to 2 s and in order, as endpoints reach an
  * ingress or a load balancer's target group.
@@ -29,7 +45,7 @@ export function follow(
         due.push({ at: lastAt, addresses });
       }
       while (due[0] !== undefined && due[0].at <= now) await proxy.setUpstreams(due.shift()?.addresses ?? []);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
     }
   }
 

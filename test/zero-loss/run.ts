@@ -1,5 +1,6 @@
+import { eventually } from "../support/eventually.ts";
 import { digitsShot } from "./digits-shots.ts";
-import { follow, seeded } from "./follower.ts";
+import { follow, seeded, shared } from "./follower.ts";
 import { type LoadReport, startLoad } from "./load.ts";
 import { IDLE_SECONDS, type ZeroLossPath } from "./paths.ts";
 import { startHaproxy } from "./proxies/haproxy.ts";
@@ -47,7 +48,8 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
     await world.apply(path.spec);
     for (const start of [startNginx, startHaproxy]) proxies.push(await start({ idleTimeoutSeconds }));
     proxies.push(serviceClient(await world.serviceUrl()));
-    for (const proxy of proxies) followers.push(follow(() => world.endpoints(), proxy, random));
+    const endpoints = shared(() => world.endpoints());
+    for (const proxy of proxies) followers.push(follow(endpoints, proxy, random));
     for (const proxy of proxies) await answers(proxy);
 
     const loads = proxies.map((proxy) =>
@@ -94,17 +96,10 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
 /** Waits until the proxy has its upstreams, so that the load begins on ground that holds. */
 async function answers(proxy: PoolingProxy): Promise<void> {
   const { path, body, headers } = digitsShot(0);
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    // Without upstreams a proxy answers 503 or closes the connection.
-    const ok = await fetch(`${proxy.url}${path}`, { method: "POST", body: String(body), headers }).then(
-      async (response) => {
-        await response.arrayBuffer();
-        return response.ok;
-      },
-      () => false,
-    );
-    if (ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${proxy.name} answers no request`);
+  // Without upstreams a proxy answers 503 or closes the connection.
+  await eventually(`an answer through ${proxy.name}`, async () => {
+    const response = await fetch(`${proxy.url}${path}`, { method: "POST", body: String(body), headers });
+    await response.arrayBuffer();
+    return response.ok;
+  });
 }

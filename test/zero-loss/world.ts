@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { stringify } from "yaml";
 import type { ModelServingStatus } from "../../crds/model-serving.ts";
 import type { KubeObject } from "../../operator/engine/objects.ts";
@@ -9,6 +10,7 @@ import { openStandalone } from "../../operator/standalone/client.ts";
 import { end } from "../support/program.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
+const GUARD = pathToFileURL(join(ROOT, "operator/standalone/guard.ts")).href;
 const KIND = { apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" };
 const SETTLE_MILLISECONDS = 120_000;
 
@@ -41,8 +43,9 @@ function conditionOf(status: ModelServingStatus, type: string): string | undefin
 export async function startWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "naru-zero-loss-"));
   await cp(join(ROOT, "examples/digits/models"), join(folder, "models"), { recursive: true });
-  const program = spawn(process.execPath, [join(ROOT, "cli/main.ts"), "up", folder], {
-    stdio: ["ignore", "pipe", "pipe"],
+  // Its standard input is a pipe of ours: should we be killed, it drains, as the pods of a killed `naru up` do.
+  const program = spawn(process.execPath, ["--import", GUARD, join(ROOT, "cli/main.ts"), "up", folder], {
+    stdio: ["pipe", "pipe", "pipe"],
   });
   const said = collect(program);
   let stopped = false;

@@ -7,6 +7,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+const guard = new URL("../../../operator/standalone/guard.ts", import.meta.url).href;
 const examples = fileURLToPath(new URL("../../../examples/digits/", import.meta.url));
 
 export const heldOut = path.join(examples, "held-out");
@@ -35,7 +36,10 @@ export class Up {
 
   constructor(dir: string) {
     this.dir = dir;
-    this.#child = spawn(process.execPath, [main, "up", dir], { stdio: ["ignore", "pipe", "pipe"] });
+    // Its standard input is a pipe of ours: should the tests be killed, it drains instead of going on for ever.
+    this.#child = spawn(process.execPath, ["--import", guard, main, "up", dir], {
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on("data", (chunk: Buffer) => {
         this.#output += chunk.toString();

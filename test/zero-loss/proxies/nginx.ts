@@ -14,6 +14,8 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
   await configure([]);
   const program = start("nginx", ["-p", folder, "-c", file, "-e", "stderr", "-g", "daemon off;"]);
   await accepts(port, program);
+  // It listens before it heeds signals, and the first change of upstreams is one. A worker that answers comes after.
+  await fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(30_000) });
   return {
     name: "nginx",
     url: `http://127.0.0.1:${port}`,
