@@ -16,6 +16,8 @@ export interface ClusterHarness {
   remove(ref: ObjectRef): Promise<void>;
   /** Applies as another field manager; left out by an adapter that has none. */
   applyAs?(manager: string, object: KubeObject): Promise<void>;
+  /** Why what a deleted resource owned stays here: nothing runs that collects it. */
+  readonly uncollected?: string;
   stop(): Promise<void>;
 }
 
@@ -336,7 +338,8 @@ export function clusterContract(name: string, make: () => Promise<ClusterHarness
         await gone(refOf(second));
       });
 
-      test("the children of a resource that its user deletes go, others stay", async () => {
+      test("the children of a resource that its user deletes go, others stay", async ({ skip }) => {
+        if (harness.uncollected !== undefined) return skip(harness.uncollected);
         const resource = await created("a");
         const child = configMap("child", {});
         child.metadata.ownerReferences = [ownerReferenceTo(resource)];
