@@ -40,6 +40,11 @@ const node = withRules(
       message: "graph node: set exactly one of model, container, serving and combine",
       holds: (value) => countPresent(value, sources) === 1,
     },
+    {
+      cel: "!has(self.container) || has(self.container.httpPort)",
+      message: "graph node: the router calls a step over HTTP: set container.httpPort",
+      holds: (value) => value.container === undefined || value.container.httpPort !== undefined,
+    },
   ],
 );
 

@@ -237,6 +237,12 @@ export const container = withRules(
       holds: (value) => value.readiness.httpPath === undefined || value.httpPort !== undefined,
     },
     {
+      cel: "!has(self.metrics) || has(self.metrics.port) || has(self.httpPort)",
+      message: "container: metrics needs metrics.port or httpPort",
+      holds: (value) =>
+        value.metrics === undefined || value.metrics.port !== undefined || value.httpPort !== undefined,
+    },
+    {
       cel: "!has(self.readiness.grpcService) || has(self.grpcPort)",
       message: "container: readiness.grpcService needs grpcPort",
       holds: (value) => value.readiness.grpcService === undefined || value.grpcPort !== undefined,

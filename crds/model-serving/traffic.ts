@@ -37,6 +37,11 @@ export const traffic = z
       .optional()
       .describe("Gateways (Gateway API) that carry an HTTPRoute and a GRPCRoute to this model."),
     hostnames: setOf(z.array(dnsSubdomain).max(16)).optional().describe("Host names of those routes."),
+    grpcHostnames: setOf(z.array(dnsSubdomain).max(16))
+      .optional()
+      .describe(
+        "Host names of the GRPCRoute. Absent: hostnames; but a Gateway may carry only one of an HTTPRoute and a GRPCRoute that share one.",
+      ),
     serviceAnnotations: annotations.optional().describe("Annotations of the Service."),
   })
   .describe("How requests reach the model.");

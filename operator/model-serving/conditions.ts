@@ -1,20 +1,16 @@
 import { findCondition, setCondition } from "../engine/conditions.ts";
 import type { Condition } from "../engine/objects.ts";
+import { type Finding, type Judge, no, unknown, yes } from "./conditions/finding.ts";
+import { routesAccepted } from "./conditions/routes.ts";
+import { scalingActive } from "./conditions/scaling.ts";
 import { routerName } from "./names.ts";
 import type { ContainerProblem } from "./observed.ts";
 import type { Plan, Situation } from "./plan.ts";
+import { isScalable, scalerOf } from "./rules/autoscaling.ts";
+import { routeKinds } from "./rules/network.ts";
 import { wantsRouter } from "./rules/routing.ts";
 import { interruption } from "./rules/surge.ts";
 import { isSettled, leastReady, servingWorkload, workloadsOf } from "./workloads.ts";
-
-interface Finding {
-  readonly status: Condition["status"];
-  /** CamelCase. */
-  readonly reason: string;
-  readonly message: string;
-}
-
-type Judge = (situation: Situation, plan: Plan) => Finding | undefined;
 
 /** Every condition, each a question of its own; undefined: it is not asked of this resource. */
 const questions: readonly (readonly [type: string, judge: Judge])[] = [
@@ -24,6 +20,8 @@ const questions: readonly (readonly [type: string, judge: Judge])[] = [
   ["ModelAvailable", modelAvailable],
   ["RolloutComplete", rolloutComplete],
   ["RoutersConfigured", routersConfigured],
+  ["ScalingActive", scalingActive],
+  ["RoutesAccepted", routesAccepted],
   ["RobotsAssigned", robotsAssigned],
 ];
 
@@ -54,13 +52,16 @@ function ready(situation: Situation, plan: Plan): Finding {
     }
     const broken = pods === 0 ? problemsOf(situation)[0] : undefined;
     if (broken !== undefined) return no({ reason: broken.code, message: broken.message });
-    return no({ reason: "RoutersNotReady", message: "no router is ready" });
+    const message = `no router is ready: see the events and logs of the pods of Deployment ${routerName(situation.name)}`;
+    return no({ reason: "RoutersNotReady", message });
   }
   if (pods === 0) {
     if (plan.replicas === 0 && spec.autoscaling !== undefined && behindRouter) {
       return yes("ScaledToZero", "routers hold requests until a pod is ready");
     }
-    if (plan.replicas === 0) return no({ reason: "NoReplicas", message: "replicas is 0" });
+    if (plan.replicas === 0) {
+      return no({ reason: "NoReplicas", message: "replicas is 0: nothing serves until it is raised" });
+    }
     const problem = problemsOf(situation)[0];
     if (problem !== undefined) return no({ reason: problem.code, message: problem.message });
     return no({ reason: "PodsNotReady", message: unreadyPods(situation, plan) });
@@ -121,7 +122,7 @@ function degraded(situation: Situation, plan: Plan): Finding {
     const why = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
     return yes(
       "ProgressDeadlineExceeded",
-      `Deployment ${late} makes no progress${why === undefined ? "" : `: ${why}`}`,
+      `Deployment ${late} makes no progress: ${why ?? "see the events and logs of its pods"}`,
     );
   }
   if (canary?.phase === "Promoting" && canary.waitingSince !== undefined) {
@@ -137,25 +138,22 @@ function degraded(situation: Situation, plan: Plan): Finding {
     ({ code }) => code !== "Unavailable" && code !== "Conflict" && code !== "NotFound",
   );
   if (refused !== undefined) return yes(`Child${refused.code}`, refused.message);
-  const missing = missingKind(situation);
+  const missing = missingKind(situation, plan);
   if (missing !== undefined) return yes("KindNotServed", missing);
   return no({ reason: "AsExpected", message: "nothing needs a person" });
 }
 
 /** Whether the model that spec asks for can be had. */
-function modelAvailable(situation: Situation, plan: Plan): Finding {
-  const { target, observed } = situation;
+function modelAvailable({ target, observed }: Situation): Finding {
   const problem = observed.pods
     .filter((pod) => pod.revision === target.name)
     .flatMap((pod) => pod.problems)
     .find(({ container }) => container.startsWith("fetch"));
   if (problem !== undefined) return no({ reason: problem.code, message: problem.message });
-  const loaded = observed.pods.some(
-    (pod) => pod.role !== "router" && pod.ready && pod.revision !== undefined,
-  );
-  const { input } = plan.serving;
+  const { input } = target;
+  const loaded = observed.pods.some((pod) => pod.ready && pod.revision === target.name);
   if (!loaded && input.pod !== undefined) {
-    return { status: "Unknown", reason: "NotLoadedYet", message: "no pod has loaded it yet" };
+    return unknown("NotLoadedYet", `no ready pod has loaded the model of revision ${target.name}`);
   }
   return input.cached
     ? yes("Kept", "a new pod needs no source")
@@ -216,7 +214,12 @@ function readyPods(situation: Situation, plan: Plan): number {
 /** Why no pod answers though none has a problem of its own. */
 function unreadyPods(situation: Situation, plan: Plan): string {
   const gap = plan.serving.name === plan.stable?.name ? undefined : interruption(plan);
-  const parts = ["no pod is ready", placeProblem(situation), plan.stable === undefined ? undefined : gap];
+  const place = placeProblem(situation);
+  const parts = [
+    place === undefined ? "no pod is ready yet" : "no pod is ready",
+    place,
+    plan.stable === undefined ? undefined : gap,
+  ];
   return parts.filter((part) => part !== undefined).join("; ");
 }
 
@@ -242,25 +245,15 @@ function lateWorkload(situation: Situation, plan: Plan): string | undefined {
 }
 
 /** What spec asks for by name and the cluster does not have. */
-function missingKind({ spec, observed }: Situation): string | undefined {
-  const wanted = [
-    spec.autoscaling?.provider === "KEDA"
-      ? { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", field: "autoscaling.provider" }
-      : undefined,
-    spec.traffic?.parentRefs === undefined
-      ? undefined
-      : { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", field: "traffic.parentRefs" },
-  ];
-  const missing = wanted.find((kind) => kind !== undefined && !observed.serves(kind));
-  return missing === undefined
+function missingKind(situation: Situation, plan: Plan): string | undefined {
+  const { spec, observed } = situation;
+  const { instead } = scalerOf(situation);
+  if (spec.autoscaling?.provider === "KEDA" && isScalable(plan) && instead !== undefined) {
+    return `autoscaling.provider asks for KEDA: ${instead}`;
+  }
+  if (spec.traffic?.parentRefs === undefined) return undefined;
+  const route = routeKinds(plan).find((kind) => !observed.serves(kind));
+  return route === undefined
     ? undefined
-    : `${missing.field} asks for a ${missing.kind} (${missing.apiVersion}), which this cluster does not serve: install it, or remove the field`;
-}
-
-function yes(reason: string, message: string): Finding {
-  return { status: "True", reason, message };
-}
-
-function no({ reason, message }: { reason: string; message: string }): Finding {
-  return { status: "False", reason, message };
+    : `traffic.parentRefs asks for ${route.kind} (${route.apiVersion}), which this cluster does not serve: install the Gateway API, or remove the field`;
 }

@@ -3,7 +3,7 @@ import type { Track } from "./names.ts";
 export const SERVING_LABEL = "naru.dev/model-serving";
 export const ROLE_LABEL = "naru.dev/role";
 export const TRACK_LABEL = "naru.dev/track";
-const NODE_LABEL = "naru.dev/node";
+export const NODE_LABEL = "naru.dev/node";
 
 export type Role = "inference" | "router" | "step";
 

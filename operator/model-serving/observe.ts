@@ -8,9 +8,13 @@ import { SERVING_LABEL } from "./labels.ts";
 import { routerName } from "./names.ts";
 import type { Observed, ObservedRouter, PushRefusal } from "./observed.ts";
 import { readPod, readRouterConfig, readRouting, readWorkload } from "./read.ts";
+import { readRoute, readScaler } from "./read-add-ons.ts";
 import type { RouterClient, RouterPush } from "./router-client.ts";
 import { isIssued } from "./router-sequence.ts";
 import type { OperatorSettings } from "./settings.ts";
+
+const SCALERS = ["HorizontalPodAutoscaler", "ScaledObject"];
+const ROUTES = ["HTTPRoute", "GRPCRoute"];
 
 /** A router that does not answer within this time counts as one that does not answer. */
 const ROUTER_LIMIT_MILLISECONDS = 1000;
@@ -54,6 +58,8 @@ export async function observe(
     routers,
     routing: readRouting(named("Service", name)),
     routerConfig: config,
+    scalers: owned.filter(({ kind }) => SCALERS.includes(kind)).map(readScaler),
+    routes: owned.filter(({ kind }) => ROUTES.includes(kind)).map(readRoute),
     configMaps: new Set(
       owned.filter(({ kind }) => kind === "ConfigMap").map(({ metadata }) => metadata.name),
     ),

@@ -63,6 +63,25 @@ export interface PushRefusal {
   readonly message: string;
 }
 
+/** An HPA or a ScaledObject, by its own conditions. */
+export interface ObservedScaler {
+  readonly kind: string;
+  /** Whether it can compute a count; undefined before it has tried. */
+  readonly active: boolean | undefined;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A route and what Gateways said of it: each a condition of one of its parents. */
+export interface ObservedRoute {
+  readonly kind: string;
+  readonly verdicts: readonly {
+    readonly status: string;
+    readonly reason: string;
+    readonly message: string;
+  }[];
+}
+
 /** Everything that a decision reads beside the resource. */
 export interface Observed {
   readonly settings: OperatorSettings;
@@ -76,6 +95,9 @@ export interface Observed {
   readonly routing: "Direct" | "Router" | undefined;
   /** The configuration that routers are to have, as it was applied. */
   readonly routerConfig: RouterConfig | undefined;
+  /** Two for a moment, where one takes the place of the other. */
+  readonly scalers: readonly ObservedScaler[];
+  readonly routes: readonly ObservedRoute[];
   /** Names of the ConfigMaps that there are. */
   readonly configMaps: ReadonlySet<string>;
   serves(kind: ObjectKind): boolean;

@@ -29,6 +29,8 @@ const observed: Observed = {
   routers: [],
   routing: undefined,
   routerConfig: undefined,
+  scalers: [],
+  routes: [],
   configMaps: new Set(),
   serves: ({ kind }) => kind in PATHS,
 };

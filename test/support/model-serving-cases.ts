@@ -351,6 +351,66 @@ export const modelServingCases: readonly AdmissionCase[] = [
     refused: "container: set httpPort, grpcPort or both",
   },
   {
+    name: "metrics of a container without a port that could show them",
+    spec: {
+      container: { image: "a", grpcPort: 8001, readiness: { grpcService: "" }, metrics: { path: "/m" } },
+    },
+    refused: "container: metrics needs metrics.port or httpPort",
+  },
+  {
+    name: "metrics of a container that speaks gRPC, on a port of their own",
+    spec: {
+      container: { image: "a", grpcPort: 8001, readiness: { grpcService: "" }, metrics: { port: 8002 } },
+    },
+  },
+  {
+    name: "a graph's step that speaks gRPC alone",
+    spec: {
+      graph: {
+        entry: "pre",
+        nodes: [{ name: "pre", container: { image: "a", grpcPort: 8001, readiness: { grpcService: "" } } }],
+      },
+    },
+    refused: "graph node: the router calls a step over HTTP: set container.httpPort",
+  },
+  {
+    name: "routes with host names of their own for gRPC",
+    spec: {
+      model,
+      traffic: {
+        parentRefs: [{ name: "public", namespace: "gateways", sectionName: "https", port: 443 }],
+        hostnames: ["digits.example"],
+        grpcHostnames: ["grpc.digits.example"],
+      },
+    },
+  },
+  {
+    name: "a container with metrics on its HTTP port, behind a canary, read by Prometheus",
+    spec: {
+      container: { ...container, metrics: { port: 8000 } },
+      canary: { steps: [step] },
+      observability: { serviceMonitor: {} },
+    },
+  },
+  {
+    name: "autoscaling by KEDA on every metric",
+    spec: {
+      model,
+      autoscaling: {
+        minReplicas: 2,
+        maxReplicas: 8,
+        provider: "KEDA",
+        metrics: [
+          { type: "CPU", target: 70 },
+          { type: "Memory", target: 80 },
+          { type: "Concurrency", target: 4 },
+          { type: "RequestsPerSecond", target: 50 },
+          { type: "QueueMilliseconds", target: 20 },
+        ],
+      },
+    },
+  },
+  {
     name: "two ways of credentials",
     spec: { model: { ...model, credentials: { secretRef: { name: "s3" }, serviceAccount: true } } },
     refused: "credentials: set exactly one of",

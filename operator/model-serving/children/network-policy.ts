@@ -57,15 +57,18 @@ function namespaces(names: readonly string[] | undefined): NetworkPolicyPeer[] |
   ];
 }
 
+/** The user's own servers: the one, or those of a graph's nodes. */
+function containersOf(spec: Situation["spec"]) {
+  return [spec.container, ...(spec.graph?.nodes ?? []).map((node) => node.container)];
+}
+
 function servingPorts(spec: Situation["spec"]): NetworkPolicyPort[] {
-  const containers = [spec.container, ...(spec.graph?.nodes ?? []).map((node) => node.container)];
-  const declared = containers.flatMap((container) => [container?.httpPort, container?.grpcPort]);
+  const declared = containersOf(spec).flatMap((container) => [container?.httpPort, container?.grpcPort]);
   return ports([RUNTIME_PORTS.http, RUNTIME_PORTS.grpc, ...declared]);
 }
 
 function metricsPorts(spec: Situation["spec"]): NetworkPolicyPort[] {
-  const { container } = spec;
-  return ports([RUNTIME_PORTS.admin, container?.metrics === undefined ? undefined : container.metrics.port]);
+  return ports([RUNTIME_PORTS.admin, ...containersOf(spec).map((container) => container?.metrics?.port)]);
 }
 
 function ports(numbers: readonly (number | undefined)[]): NetworkPolicyPort[] {

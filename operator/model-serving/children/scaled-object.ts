@@ -32,7 +32,8 @@ function trigger({ name, namespace, observed }: Situation, { type, target }: Sca
   if (type === "CPU" || type === "Memory") {
     return { type: type.toLowerCase(), metricType: "Utilization", metadata: { value: String(target) } };
   }
-  const selector = `namespace="${namespace}",pod=~"${name}-.*"`;
+  // Pods of the stable Deployment alone, NAME-HASH-SUFFIX: not the canary's, nor those of a resource whose name goes on.
+  const selector = `namespace="${namespace}",pod=~"${name}-[^-]+-[^-]+"`;
   return {
     type: "prometheus",
     // A latency is no sum that could be shared out among pods.

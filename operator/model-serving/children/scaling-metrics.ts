@@ -25,7 +25,10 @@ export const POD_METRICS: Readonly<Record<OwnMetric, string>> = {
   QueueMilliseconds: "naru_inference_queue_milliseconds",
 };
 
-/** The same as PromQL, averaged over the pods that the selector names, for KEDA. */
+/**
+ * The same as PromQL for KEDA, which shares a sum out among the pods. Without requests a mean delay is no number at
+ * all (0 ÷ 0), so it is 0 then.
+ */
 export function promQl(type: OwnMetric, selector: string): string {
   switch (type) {
     case "Concurrency":
@@ -33,6 +36,6 @@ export function promQl(type: OwnMetric, selector: string): string {
     case "RequestsPerSecond":
       return `sum(rate(naru_inference_request_success{${selector}}[1m]))`;
     case "QueueMilliseconds":
-      return `sum(rate(naru_inference_queue_delay_us_sum{${selector}}[1m])) / sum(rate(naru_inference_queue_delay_us_count{${selector}}[1m])) / 1000`;
+      return `sum(rate(naru_inference_queue_delay_us_sum{${selector}}[1m])) / (sum(rate(naru_inference_queue_delay_us_count{${selector}}[1m])) > 0) / 1000 or vector(0)`;
   }
 }

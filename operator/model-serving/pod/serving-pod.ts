@@ -99,10 +99,19 @@ export function userPod(context: PodContext, declared: UserContainer): PodTempla
   return template(context, { containers: [container], securityContext: USER_POD });
 }
 
-/** A port for metrics that is none of the serving ports; a Service's pods are scraped by its name. */
+/** A port for metrics that is none of the serving ports. */
 function metricsPort(declared: UserContainer): number | undefined {
   const port = declared.metrics?.port;
   return port === declared.httpPort || port === declared.grpcPort ? undefined : port;
+}
+
+/** Name of the container port that shows metrics; undefined where the server shows none. */
+export function metricsPortName(declared: UserContainer): "http" | "grpc" | "metrics" | undefined {
+  const { metrics, httpPort, grpcPort } = declared;
+  if (metrics === undefined) return undefined;
+  const port = metrics.port ?? httpPort;
+  if (port === undefined) return undefined;
+  return port === httpPort ? "http" : port === grpcPort ? "grpc" : "metrics";
 }
 
 function modelsVolume(models: readonly Model[]): Volume {

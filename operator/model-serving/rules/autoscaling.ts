@@ -1,6 +1,7 @@
 import { horizontalPodAutoscaler } from "../children/hpa.ts";
 import { SCALED_OBJECT, scaledObject } from "../children/scaled-object.ts";
-import type { Rule, Situation } from "../plan.ts";
+import { metricsOf } from "../children/scaling-metrics.ts";
+import type { Plan, Rule, Situation } from "../plan.ts";
 
 /**
  * What changes the stable count by load. The count itself is copied by scale.ts. While a rollout is under way it
@@ -8,13 +9,13 @@ import type { Rule, Situation } from "../plan.ts";
  */
 export const autoscaler: Rule = (situation, plan) => {
   const { autoscaling } = situation.spec;
-  if (autoscaling === undefined || plan.serving.input.pod === undefined) return {};
+  if (autoscaling === undefined || !isScalable(plan)) return {};
   const least = Math.max(autoscaling.minReplicas, 1, plan.canary === undefined ? 0 : plan.replicas);
   const bounds = {
     minReplicas: Math.min(least, autoscaling.maxReplicas),
     maxReplicas: autoscaling.maxReplicas,
   };
-  if (!usesKeda(situation)) {
+  if (scalerOf(situation).kind === "HorizontalPodAutoscaler") {
     return { children: [...plan.children, horizontalPodAutoscaler(situation, autoscaling, bounds)] };
   }
   // KEDA would wake a model that sleeps up to its least count at once.
@@ -22,10 +23,42 @@ export const autoscaler: Rule = (situation, plan) => {
   return { children: [...plan.children, scaledObject(situation, autoscaling, bounds)] };
 };
 
-/** KEDA where it is asked for; with Auto, where a metric is one that an HPA gets from an adapter only. */
-function usesKeda({ spec, observed }: Situation): boolean {
-  const { provider = "Auto", metrics = [] } = spec.autoscaling ?? {};
-  if (provider !== "Auto") return provider === "KEDA";
-  const own = metrics.some(({ type }) => type !== "CPU" && type !== "Memory");
-  return own && observed.settings.prometheusUrl !== undefined && observed.serves(SCALED_OBJECT);
+/** Whether there is a Deployment that an autoscaler can be pointed at; steps of a graph follow its count. */
+export function isScalable({ serving }: Plan): boolean {
+  return serving.input.pod !== undefined;
+}
+
+export interface Scaler {
+  readonly kind: "HorizontalPodAutoscaler" | "ScaledObject";
+  /** Why it is no ScaledObject, where that would have been the better one. */
+  readonly instead: string | undefined;
+}
+
+/**
+ * KEDA where it is asked for; with Auto, where a metric is one that an HPA gets from an adapter only. Where KEDA can't
+ * do it an HPA stands in: a count that follows some of the metrics is better than one that follows none.
+ */
+export function scalerOf(situation: Situation): Scaler {
+  const { autoscaling } = situation.spec;
+  const { provider = "HPA" } = autoscaling ?? {};
+  const own =
+    autoscaling !== undefined &&
+    metricsOf(autoscaling).some(({ type }) => type !== "CPU" && type !== "Memory");
+  if (provider === "HPA" || (provider === "Auto" && !own)) {
+    return { kind: "HorizontalPodAutoscaler", instead: undefined };
+  }
+  const obstacle = obstacleToKeda(situation, own);
+  return obstacle === undefined
+    ? { kind: "ScaledObject", instead: undefined }
+    : { kind: "HorizontalPodAutoscaler", instead: obstacle };
+}
+
+function obstacleToKeda({ observed }: Situation, own: boolean): string | undefined {
+  if (!observed.serves(SCALED_OBJECT)) {
+    return `this cluster does not serve ScaledObject (${SCALED_OBJECT.apiVersion}), so a HorizontalPodAutoscaler scales: install KEDA, or set autoscaling.provider to HPA`;
+  }
+  if (own && observed.settings.prometheusUrl === undefined) {
+    return "the operator knows no Prometheus for KEDA to ask, so a HorizontalPodAutoscaler scales: its administrator sets --prometheus-url";
+  }
+  return undefined;
 }

@@ -15,6 +15,8 @@ const observed: Observed = {
   routers: [],
   routing: undefined,
   routerConfig: undefined,
+  scalers: [],
+  routes: [],
   configMaps: new Set(),
   serves: () => true,
 };

@@ -6,7 +6,7 @@ import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.js";
 import { type KubeObject, refKey, refOf } from "../../../../operator/engine/objects.ts";
 import type { RevisionInput } from "../../../../operator/model-serving/revision.ts";
 
-/** What the kinds of children look like; one that Kubernetes doesn't have itself is read as it comes. */
+/** What the kinds of children look like; of those that Kubernetes doesn't have itself, what is asked of them here. */
 interface Kinds {
   ConfigMap: ConfigMap;
   ControllerRevision: Omit<ControllerRevision, "data"> & { data: RevisionInput };
@@ -15,8 +15,10 @@ interface Kinds {
   NetworkPolicy: NetworkPolicy;
   PodDisruptionBudget: PodDisruptionBudget;
   Service: Service;
-  ScaledObject: unknown;
-  ServiceMonitor: unknown;
+  ScaledObject: {
+    spec: { triggers: { type: string; metricType: string; metadata: Record<string, unknown> }[] };
+  };
+  ServiceMonitor: { spec: { endpoints: { targetPort: string; path: string; relabelings?: unknown[] }[] } };
   HTTPRoute: unknown;
   GRPCRoute: unknown;
 }

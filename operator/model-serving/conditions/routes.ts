@@ -1,0 +1,39 @@
+import type { Plan, Situation } from "../plan.ts";
+import { routeKinds } from "../rules/network.ts";
+import { type Finding, no, unknown, yes } from "./finding.ts";
+
+/** Whether the Gateways carry the routes: not asked where none is named. */
+export function routesAccepted(situation: Situation, plan: Plan): Finding | undefined {
+  const { spec, observed, name } = situation;
+  if (spec.traffic?.parentRefs === undefined) return undefined;
+  const kinds = routeKinds(plan);
+  const absent = kinds.find((kind) => !observed.serves(kind));
+  if (absent !== undefined) {
+    const message = `this cluster does not serve ${absent.kind} (${absent.apiVersion}): install the Gateway API`;
+    return no({ reason: "KindNotServed", message });
+  }
+  const routes = observed.routes.filter((route) => kinds.some(({ kind }) => kind === route.kind));
+  for (const { kind, verdicts } of routes) {
+    const refused = verdicts.find(({ status }) => status === "False");
+    if (refused !== undefined) {
+      const message = `${kind} ${name}: ${refused.message}${sharedHosts(situation, kinds.length)}`;
+      return no({ reason: refused.reason, message });
+    }
+  }
+  const waiting = kinds.find(
+    ({ kind }) => !routes.some((route) => route.kind === kind && route.verdicts.length > 0),
+  );
+  return waiting === undefined
+    ? yes("Accepted", "every Gateway carries the routes")
+    : unknown(
+        "NotAcceptedYet",
+        `no Gateway has answered for ${waiting.kind} ${name} yet: see that traffic.parentRefs names one that is there`,
+      );
+}
+
+/** Gateway API lets a listener carry only one of an HTTPRoute and a GRPCRoute whose host names meet. */
+function sharedHosts({ spec }: Situation, kinds: number): string {
+  return kinds < 2 || spec.traffic?.grpcHostnames !== undefined
+    ? ""
+    : ". If it is because the other protocol has the host name: give gRPC its own by traffic.grpcHostnames";
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import type { KubeObject } from "../engine/objects.ts";
+import type { ObservedRoute, ObservedScaler } from "./observed.ts";
+
+/** Reads what others' controllers say of our children: autoscalers and Gateways. What is no condition counts as none. */
+
+const conditions = z.array(
+  z.object({
+    type: z.string(),
+    status: z.string(),
+    reason: z.string().default(""),
+    message: z.string().default(""),
+  }),
+);
+const scalerStatus = z.object({ conditions: conditions.default([]) });
+const routeStatus = z.object({
+  parents: z.array(z.object({ conditions: conditions.default([]) })).default([]),
+});
+
+/** Status shows them; a stranger's controller must not fill it. */
+const LONGEST = 1024;
+
+/** The conditions that say whether a count can be computed and set, of an HPA and of a ScaledObject. */
+const SCALING: Readonly<Record<string, readonly string[]>> = {
+  HorizontalPodAutoscaler: ["AbleToScale", "ScalingActive"],
+  ScaledObject: ["Ready"],
+};
+
+export function readScaler({ kind, status }: KubeObject): ObservedScaler {
+  const all = scalerStatus.safeParse(status ?? {}).data?.conditions ?? [];
+  const asked = (SCALING[kind] ?? []).map((type) => all.find((condition) => condition.type === type));
+  const failing = asked.find((condition) => condition?.status === "False");
+  if (failing !== undefined) {
+    const { reason, message } = failing;
+    return { kind, active: false, reason: reason || "NotReady", message: message.slice(0, LONGEST) };
+  }
+  const active = asked.every((condition) => condition?.status === "True");
+  return { kind, active: active ? true : undefined, reason: "", message: "" };
+}
+
+export function readRoute({ kind, status }: KubeObject): ObservedRoute {
+  const parents = routeStatus.safeParse(status ?? {}).data?.parents ?? [];
+  const verdicts = parents
+    .flatMap((parent) => parent.conditions)
+    .filter(({ type }) => type === "Accepted" || type === "ResolvedRefs")
+    .map(({ status: verdict, reason, message }) => ({
+      status: verdict,
+      reason: reason || "NotAccepted",
+      message: message.slice(0, LONGEST),
+    }));
+  return { kind, verdicts };
+}

@@ -1,0 +1,160 @@
+import { describe, expect, test } from "vitest";
+import { canary, deployed, model, settled, spec } from "./fixtures.ts";
+import { World } from "./world.ts";
+
+/** A resource that is applied where these add-ons are. */
+async function applied(fields: Record<string, unknown>, ...addOns: string[]): Promise<World> {
+  const world = new World(spec({ model: model(1), ...fields }));
+  for (const addOn of addOns) world.serves.add(addOn);
+  await world.until("first deploy", settled(world));
+  return world;
+}
+
+const container = { image: "triton:1", httpPort: 8000, grpcPort: 8001, readiness: { httpPath: "/ready" } };
+
+describe("routes of the Gateway API", () => {
+  const parentRefs = [{ name: "public", namespace: "gateways", sectionName: "https", port: 443 }];
+  const traffic = { parentRefs, hostnames: ["digits.example"], grpcHostnames: ["grpc.digits.example"] };
+
+  test("lead each protocol's host names to its port of the main Service", async () => {
+    const world = await applied({ traffic }, "HTTPRoute", "GRPCRoute");
+    expect(world.objects.get("HTTPRoute", "digits")).toMatchObject({
+      apiVersion: "gateway.networking.k8s.io/v1",
+      spec: {
+        parentRefs,
+        hostnames: ["digits.example"],
+        rules: [{ backendRefs: [{ name: "digits", port: 80 }] }],
+      },
+    });
+    expect(world.objects.get("GRPCRoute", "digits")).toMatchObject({
+      apiVersion: "gateway.networking.k8s.io/v1",
+      spec: {
+        parentRefs,
+        hostnames: ["grpc.digits.example"],
+        rules: [{ backendRefs: [{ name: "digits", port: 8081 }] }],
+      },
+    });
+    const ports = world.objects.get("Service", "digits")?.spec?.ports?.map(({ port }) => port);
+    expect(ports).toEqual([80, 8081]);
+  });
+
+  test("are made for the protocols that the server speaks, and for no Gateway that is not named", async () => {
+    const http = { image: "a", httpPort: 8000, readiness: { httpPath: "/ready" } };
+    const one = await applied({ model: undefined, container: http, traffic }, "HTTPRoute", "GRPCRoute");
+    expect(one.objects.get("HTTPRoute", "digits")).toBeDefined();
+    expect(one.objects.get("GRPCRoute", "digits")).toBeUndefined();
+    const none = await applied({}, "HTTPRoute", "GRPCRoute");
+    expect(none.objects.get("HTTPRoute", "digits")).toBeUndefined();
+    expect(none.condition("RoutesAccepted")).toBeUndefined();
+  });
+
+  test.each([
+    ["HTTPRoute", ["GRPCRoute"]],
+    ["GRPCRoute", ["HTTPRoute"]],
+  ])("that the cluster does not serve are named: %s", async (missing, installed) => {
+    const world = await applied({ traffic }, ...installed);
+    expect(world.condition("Ready")?.status).toBe("True");
+    expect(world.condition("RoutesAccepted")).toMatchObject({ status: "False", reason: "KindNotServed" });
+    expect(world.condition("Degraded")).toMatchObject({ status: "True", reason: "KindNotServed" });
+    expect(world.condition("Degraded")?.message).toContain(missing);
+    world.serves.add(missing);
+    await world.tick(2);
+    expect(world.condition("Degraded")?.status).toBe("False");
+  });
+
+  test("are accepted once every Gateway says so, and the one that is refused is told with what to do", async () => {
+    const shared = { parentRefs, hostnames: ["digits.example"] };
+    const world = await applied({ traffic: shared }, "HTTPRoute", "GRPCRoute");
+    expect(world.condition("RoutesAccepted")).toMatchObject({ status: "Unknown", reason: "NotAcceptedYet" });
+    const answer = async (kind: "HTTPRoute" | "GRPCRoute", status: string) => {
+      const accepted = { type: "Accepted", status, reason: "NotAllowed", message: "the host name is taken" };
+      const route = world.objects.get(kind, "digits");
+      if (route !== undefined)
+        route.status = { parents: [{ parentRef: parentRefs[0], conditions: [accepted] }] };
+      await world.tick();
+    };
+    await answer("HTTPRoute", "True");
+    await answer("GRPCRoute", "False");
+    expect(world.condition("RoutesAccepted")).toMatchObject({ status: "False", reason: "NotAllowed" });
+    expect(world.condition("RoutesAccepted")?.message).toMatch(
+      /^GRPCRoute digits: the host name is taken.*traffic\.grpcHostnames$/,
+    );
+    await answer("GRPCRoute", "True");
+    expect(world.condition("RoutesAccepted")).toMatchObject({ status: "True", reason: "Accepted" });
+  });
+});
+
+describe("a ServiceMonitor", () => {
+  const observability = { serviceMonitor: { labels: { release: "prometheus" }, intervalSeconds: 15 } };
+
+  test("reads the admin port of every pod behind the resource's Services, in its namespace alone", async () => {
+    const world = await applied({ observability, canary }, "ServiceMonitor");
+    const monitor = world.objects.get("ServiceMonitor", "digits");
+    expect(monitor).toMatchObject({
+      apiVersion: "monitoring.coreos.com/v1",
+      metadata: { labels: { release: "prometheus", "naru.dev/model-serving": "digits" } },
+    });
+    expect(monitor?.spec).toEqual({
+      namespaceSelector: { matchNames: ["default"] },
+      selector: { matchLabels: { "naru.dev/model-serving": "digits" } },
+      endpoints: [{ targetPort: "admin", path: "/metrics", interval: "15s" }],
+    });
+    const services = world.objects.all().filter(({ kind }) => kind === "Service");
+    for (const { metadata } of services)
+      expect(metadata.labels).toHaveProperty("naru.dev/model-serving", "digits");
+  });
+
+  test.each([
+    ["a port of its own", { port: 8002 }, "metrics"],
+    ["the HTTP port, by its number", { port: 8000 }, "http"],
+    ["the HTTP port, by default", { path: "/stats" }, "http"],
+    ["the gRPC port", { port: 8001 }, "grpc"],
+  ])(
+    "reads a user's own server at %s, which its pods have under that name",
+    async (_, metrics, targetPort) => {
+      const fields = { model: undefined, container: { ...container, metrics }, observability, canary };
+      const world = await applied(fields, "ServiceMonitor");
+      const endpoints = world.objects.get("ServiceMonitor", "digits")?.spec.endpoints ?? [];
+      const role = {
+        action: "keep",
+        sourceLabels: ["__meta_kubernetes_pod_label_naru_dev_role"],
+        regex: "inference",
+      };
+      expect(endpoints).toHaveLength(2);
+      // Routers have a port of the same name, which shows no metrics.
+      expect(endpoints[1]).toMatchObject({ targetPort, relabelings: [role] });
+      const pod = world.podsOf("digits")[0]?.template;
+      expect(pod?.spec?.containers[0]?.ports?.map(({ name }) => name)).toContain(targetPort);
+      expect(pod?.metadata?.labels).toHaveProperty("naru.dev/role", "inference");
+    },
+  );
+
+  test("reads a graph's own steps, each by its node, and the NetworkPolicy lets Prometheus reach them", async () => {
+    const nodes = [{ name: "pre", container: { ...container, metrics: { port: 9102, path: "/m" } } }];
+    const fields = { model: undefined, graph: { entry: "pre", nodes }, observability };
+    const world = await applied(fields, "ServiceMonitor");
+    const endpoints = world.objects.get("ServiceMonitor", "digits")?.spec.endpoints ?? [];
+    expect(endpoints[1]).toMatchObject({
+      targetPort: "metrics",
+      path: "/m",
+      relabelings: [
+        { regex: "step" },
+        { sourceLabels: ["__meta_kubernetes_pod_label_naru_dev_node"], regex: "pre" },
+      ],
+    });
+    const ingress = world.objects.get("NetworkPolicy", "digits")?.spec?.ingress ?? [];
+    expect(ingress.flatMap(({ ports = [] }) => ports.map(({ port }) => port))).toContain(9102);
+  });
+
+  test("is made only where it is asked for and the Prometheus operator is there; it comes with it", async () => {
+    const world = await applied({ observability });
+    expect(world.objects.get("ServiceMonitor", "digits")).toBeUndefined();
+    world.serves.add("ServiceMonitor");
+    await world.tick();
+    expect(world.objects.get("ServiceMonitor", "digits")).toBeDefined();
+    world.set(spec({ model: model(1), observability: { serviceMonitor: { enabled: false } } }));
+    await world.tick();
+    expect(world.objects.get("ServiceMonitor", "digits")).toBeUndefined();
+    expect((await deployed()).objects.get("ServiceMonitor", "digits")).toBeUndefined();
+  });
+});
