@@ -23,15 +23,15 @@ export default defineConfig({
           // They leave nothing behind in a process, so that a process need not load everything anew for each.
           isolate: false,
           // A time-out only ends what hangs: on a busy machine a property of thousands of cases may take long.
-          testTimeout: 120_000,
+          testTimeout: 300_000,
         },
       },
       {
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],

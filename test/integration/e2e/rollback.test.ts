@@ -55,7 +55,7 @@ describe("a canary that is taken back, with two routers", () => {
       const load = startLoad(name, routers);
       try {
         // Judged here by the routers' own counts, since the operator only looks once a second.
-        const failedAt = await eventually("a bad verdict", () => verdictOf(name, routers), 40_000);
+        const failedAt = await eventually("a bad verdict", () => verdictOf(name, routers), 120_000);
         await toldAndPrinted(name, routers, failedAt);
         const { lastRollout } = await stand.settled(
           name,

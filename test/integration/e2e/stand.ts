@@ -13,7 +13,7 @@ import { Up } from "../cli/naru-process.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../../examples");
 const KIND = { apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" };
-const SETTLE_MILLISECONDS = 45_000;
+const SETTLE_MILLISECONDS = 120_000;
 
 /** A `naru up` of its own process over a copy of an example, driven by files and watched from outside. */
 export interface Stand {
