@@ -61,7 +61,7 @@ const TIMING: ReflectorTiming = {
   pageSize: 500,
   believedRefusals: 6,
   firstRetry: 200,
-  longestRetry: 30_000,
+  longestRetry: 10_000,
   watchFor: 300_000,
   silence: 180_000,
   healthyAfter: 5_000,

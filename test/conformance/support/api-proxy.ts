@@ -28,6 +28,8 @@ export interface ApiProxy {
   readonly connection: Connection;
   readonly seen: Seen[];
   fault: (request: Seen) => Fault | undefined;
+  /** Path and query of the watches that are open: their answers have begun. */
+  openWatches(): string[];
   /** Cuts the connections of watches that are open now. */
   cutWatches(): void;
   /** From now on, no byte of the watches that are open comes through any more, and none of their connections ends. */
@@ -40,7 +42,7 @@ export interface ApiProxy {
 /** `upstream`: a connection to the API server itself. */
 export async function startApiProxy(upstream: Connection): Promise<ApiProxy> {
   const seen: Seen[] = [];
-  const watches = new Set<{ response: ServerResponse; left: number; muted: boolean }>();
+  const watches = new Set<{ url: string; response: ServerResponse; left: number; muted: boolean }>();
   const target = new URL(upstream.url);
 
   const pass = async (incoming: IncomingMessage, response: ServerResponse, cutAfter: number) => {
@@ -55,8 +57,7 @@ export async function startApiProxy(upstream: Connection): Promise<ApiProxy> {
       path: incoming.url,
       headers: { ...incoming.headers, host: target.host },
     });
-    const watch = { response, left: cutAfter, muted: false };
-    if (isWatch) watches.add(watch);
+    const watch = { url: incoming.url ?? "", response, left: cutAfter, muted: false };
     response.on("close", () => {
       watches.delete(watch);
       outgoing.destroy();
@@ -64,6 +65,8 @@ export async function startApiProxy(upstream: Connection): Promise<ApiProxy> {
     outgoing.on("error", () => response.destroy());
     outgoing.on("response", (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.flushHeaders();
+      if (isWatch && answer.statusCode === 200) watches.add(watch);
       answer.on("data", (chunk: Buffer) => {
         if (watch.muted) return;
         response.write(chunk.subarray(0, watch.left));
@@ -111,6 +114,7 @@ export async function startApiProxy(upstream: Connection): Promise<ApiProxy> {
     get fault() {
       return fault;
     },
+    openWatches: () => [...watches].map(({ url }) => url),
     cutWatches: () => {
       for (const { response } of watches) response.destroy();
     },

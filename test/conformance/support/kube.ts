@@ -38,10 +38,16 @@ export function recordedLog(): Log & { lines: string[] } {
 export async function openCluster(
   connection: Connection,
   options: Partial<KubeClusterOptions> = {},
+  signal?: AbortSignal,
 ): Promise<{ cluster: KubeCluster; log: { lines: string[] }; stop(): Promise<void> }> {
   const client = openApiClient(connection);
   const log = recordedLog();
-  const cluster = await openKubeCluster({ client, log, kinds: [CONFIG_MAP], ...options });
+  const cluster = await openKubeCluster({ client, log, kinds: [CONFIG_MAP], ...options }, signal).catch(
+    async (thrown) => {
+      await client.close();
+      throw thrown;
+    },
+  );
   const stop = async (): Promise<void> => {
     await cluster.stop();
     await client.close();
