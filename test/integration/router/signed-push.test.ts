@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../support/eventually.ts";
+import { RawConnection } from "../../support/raw-http.ts";
 import { folder, infer, newKey, OWNER, operatorKey, router, server, signed, trust } from "./harness.ts";
 
 const config = (generation: string, url: string, extra: Record<string, unknown> = {}) => ({
@@ -34,10 +35,21 @@ async function stand(options: Parameters<typeof router>[1] = {}) {
 }
 
 describe("a configuration that is pushed by somebody else", () => {
-  it("is refused without a signature, before its body is taken in", async () => {
+  it("is refused without a signature", async () => {
     const { put, unmoved, stolen } = await stand();
     const answer = await put(JSON.stringify({ owner: OWNER, config: stolen }));
     expect(answer).toMatchObject({ status: 401, code: "PushUnsigned" });
+    await unmoved("PushUnsigned");
+  });
+
+  it("is refused without a signature before its body has come", async () => {
+    const { running, unmoved } = await stand();
+    const connection = await RawConnection.open(running.ports.admin);
+    connection.send(
+      "PUT /naru/config HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n{",
+    );
+    expect((await connection.answer()).head).toMatch(/^http\/1.1 401 .*naru-error-code: pushunsigned/s);
+    connection.socket.destroy();
     await unmoved("PushUnsigned");
   });
 
