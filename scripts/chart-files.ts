@@ -4,6 +4,8 @@ import { CHART, renderChart } from "./helm.ts";
 
 const HEADER = "# Generated from charts/naru by npm run generate. Do not edit.\n";
 
+const WITHOUT_DEFINITIONS = ["--set", "crds.enabled=false"];
+
 /** Where the values files are whose renderings are kept. */
 const CASES = join(CHART, "ci");
 
@@ -31,26 +33,26 @@ export function definitionTemplate(manifest: string): string {
   return `{{- if .Values.crds.enabled }}\n${templated}{{- end }}\n`;
 }
 
-/** What follows from the chart by helm: the renderings that reviews look at, and the plain manifest. */
+/**
+ * What follows from the chart by helm: the renderings that reviews look at, and the plain manifest. Definitions are in
+ * neither: they follow from crds/ without helm, and would hide everything else.
+ */
 export async function chartRenderings(helm: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const file of (await readdir(CASES)).sort()) {
     const name = basename(file, "-values.yaml");
-    // Definitions are compared with crds/ already, and would hide everything else.
-    const args = ["--values", join(CASES, file), "--set", "crds.enabled=false"];
-    files.set(`test/conformance/renderings/${name}.yaml`, HEADER + (await renderChart(helm, args)));
+    const objects = await renderChart(helm, ["--values", join(CASES, file), ...WITHOUT_DEFINITIONS]);
+    files.set(`test/conformance/renderings/${name}.yaml`, HEADER + objects);
   }
   files.set("deploy/naru.yaml", await plainManifest(helm));
   return files;
 }
 
-/** Everything with the default values, for kubectl alone and as a base for kustomize. */
+/** Everything else with the default values, for kubectl alone and as a base for kustomize. */
 async function plainManifest(helm: string): Promise<string> {
   const namespace = await readFile(join(CHART, "../../deploy/namespace.yaml"), "utf8");
-  const objects = await renderChart(helm, ["--no-hooks"]);
+  const objects = await renderChart(helm, ["--no-hooks", ...WITHOUT_DEFINITIONS]);
   // Nothing of it is Helm's: no release is there that could be upgraded.
-  const own = objects
-    .replaceAll("app.kubernetes.io/managed-by: Helm", "app.kubernetes.io/managed-by: kubectl")
-    .replaceAll(/^ {2}annotations:\n {4}helm\.sh\/resource-policy: keep\n/gm, "");
+  const own = objects.replaceAll("managed-by: Helm", "managed-by: kubectl");
   return `${HEADER}${namespace}---\n${own}`;
 }

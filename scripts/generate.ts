@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { customResourceDefinition, type KindDefinition } from "../crds/manifest.ts";
 import { modelServingDefinition } from "../crds/model-serving/definition.ts";
 import { modelServing } from "../crds/model-serving.ts";
+import { argocdSettings } from "./argocd-files.ts";
 import { chartRenderings, definitionTemplate } from "./chart-files.ts";
 import { grafanaJson } from "./dashboards/dashboard.ts";
 import { operatorDashboard } from "./dashboards/operator.ts";
@@ -14,7 +15,7 @@ import { manifestYaml } from "./manifest-yaml.ts";
 import { referencePage } from "./reference-page.ts";
 
 /**
- * Writes everything that follows from crds/ and charts/, and the table of errors. `--check` writes nothing: it
+ * Writes everything that follows from crds/, charts/ and argocd/, and the table of errors. `--check` writes nothing: it
  * compares, prints what differs and exits with 1, so that a commit cannot hold a schema and a manifest that disagree.
  */
 const root = resolve(import.meta.dirname, "..");
@@ -22,6 +23,7 @@ const kinds = [{ definition: modelServingDefinition as KindDefinition, schema: m
 
 async function outputs(): Promise<Map<string, string>> {
   const files = new Map<string, string>();
+  const definitions: string[] = [];
   for (const { definition, schema } of kinds) {
     const manifest = customResourceDefinition(definition, schema);
     const version = manifest.spec.versions[0];
@@ -29,11 +31,18 @@ async function outputs(): Promise<Map<string, string>> {
     const example = await readFile(resolve(root, `crds/examples/${definition.singular}.yaml`), "utf8");
     const yaml = manifestYaml(manifest);
     files.set(`crds/manifests/${definition.group}_${definition.plural}.yaml`, yaml);
+    definitions.push(yaml);
     files.set(`charts/naru/templates/crds/${definition.plural}.yaml`, definitionTemplate(yaml));
     files.set(
       `docs/reference/${definition.singular}.md`,
       referencePage(definition, version.schema.openAPIV3Schema, example),
     );
+  }
+  files.set("deploy/crds.yaml", definitions.join("---\n"));
+  for (const { definition } of kinds) {
+    const script = `argocd/resource_customizations/${definition.group}/${definition.kind}/health.lua`;
+    const settings = argocdSettings(definition.kind, await readFile(resolve(root, script), "utf8"));
+    for (const [name, text] of settings) files.set(name, text);
   }
   const errors = await errorsUnder(root, ["lib", "runtimes", "operator", "cli"]);
   files.set("docs/reference/errors.md", errorsPage(errors));

@@ -4,6 +4,7 @@ import type { KubeObject } from "../../operator/engine/objects.ts";
 import { CHART, runHelm } from "../../scripts/helm.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { helmPath, missingHelm, objectsInFile, rendered, renderedCase } from "../support/chart.ts";
+import { definitionsServed } from "../support/definitions.ts";
 import { kubectl } from "../support/kubectl.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -21,7 +22,7 @@ describe.skipIf(missing !== undefined)("the chart's objects, on a real API serve
     for (const kind of ["servicemonitors", "prometheusrules"]) {
       await kubectl(server, ["apply", "-f", join(ROOT, "test/support/definitions", `${kind}.yaml`)]);
     }
-    await kubectl(server, ["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]);
+    await definitionsServed(server);
     for (const name of [SYSTEM, "team-a", "team-b"]) {
       await kubectl(server, ["create", "namespace", name]);
       const labels = Object.entries(RESTRICTED).map(([key, value]) => `${key}=${value}`);
@@ -76,11 +77,14 @@ describe.skipIf(missing !== undefined)("the chart's objects, on a real API serve
     await kubectl(server, ["delete", "-f", "-"], classes);
   });
 
-  test("are what the plain manifest holds, and kustomize builds an overlay on it", async () => {
-    const file = join(ROOT, "deploy/naru.yaml");
-    const objects = await objectsInFile(file);
-    expect(names(objects)).toEqual(["Namespace naru-system", ...names(await rendered("--no-hooks"))]);
-    const said = await kubectl(server, [...STRICT, "--dry-run=server", "-f", file]);
+  test("are what the plain manifests hold, and kustomize builds an overlay on them", async () => {
+    const files = ["deploy/crds.yaml", "deploy/naru.yaml"].map((file) => join(ROOT, file));
+    const objects = (await Promise.all(files.map(objectsInFile))).flat();
+    expect(names(objects).sort()).toEqual(
+      ["Namespace naru-system", ...names(await rendered("--no-hooks"))].sort(),
+    );
+    const args = files.flatMap((file) => ["-f", file]);
+    const said = await kubectl(server, [...STRICT, "--dry-run=server", ...args]);
     expect(said.stdout.trim().split("\n")).toHaveLength(objects.length);
     const built = await kubectl(server, ["kustomize", join(ROOT, "deploy")]);
     expect(built.stdout.match(/^kind: /gm)).toHaveLength(objects.length);
@@ -90,12 +94,7 @@ describe.skipIf(missing !== undefined)("the chart's objects, on a real API serve
     const env = { KUBECONFIG: server.kubeconfig, HELM_DRIVER: "secret" };
     const release = ["--namespace", SYSTEM, "--kubeconfig", server.kubeconfig];
     await runHelm(helmPath(), ["install", "naru", CHART, ...release], env);
-    await kubectl(server, [
-      "wait",
-      "crd/modelservings.naru.dev",
-      "--for=condition=Established",
-      "--timeout=60s",
-    ]);
+    await definitionsServed(server);
     await kubectl(server, ["apply", "-f", join(ROOT, "crds/examples/modelserving.yaml")]);
     const before = (await kubectl(server, ["get", "msv", "-A", "-o", "name"])).stdout;
     expect(before).toMatch(/^modelserving.naru.dev\//);

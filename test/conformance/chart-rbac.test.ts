@@ -4,6 +4,7 @@ import { SIGNING_KEY_SECRET } from "../../operator/kube/signing-key-secret.ts";
 import { modelServingKind } from "../../operator/model-serving/kind.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { missingHelm, rendered } from "../support/chart.ts";
+import { definitionsServed } from "../support/definitions.ts";
 import { kubectl } from "../support/kubectl.ts";
 
 const SYSTEM = "naru-system";
@@ -36,7 +37,7 @@ describe.skipIf(missing !== undefined)("the operator's rights, asked of a real A
     for (const name of [SYSTEM, TEAM, OTHER_TEAM]) await kubectl(server, ["create", "namespace", name]);
     const definitions = (await rendered()).filter(({ kind }) => kind === "CustomResourceDefinition");
     await apply(definitions);
-    await kubectl(server, ["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]);
+    await definitionsServed(server);
     resources = await discover();
   });
   afterAll(async () => server?.stop());

@@ -3,9 +3,9 @@ import { modelServing } from "../../crds/model-serving.ts";
 import { differs, toApply } from "../../operator/engine/diff.ts";
 import type { KubeObject } from "../../operator/engine/objects.ts";
 import { decide } from "../../operator/model-serving/decide.ts";
-import type { Observed } from "../../operator/model-serving/observed.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { modelServingCases, resourceOf } from "../support/model-serving-cases.ts";
+import { nothingObserved } from "../support/nothing-observed.ts";
 
 /** Where an API server without add-ons keeps the kinds of our children; others need their own API installed. */
 const PATHS: Readonly<Record<string, string>> = {
@@ -19,22 +19,6 @@ const PATHS: Readonly<Record<string, string>> = {
   ServiceAccount: "/api/v1/namespaces/default/serviceaccounts",
 };
 
-/** A cluster without KEDA, Gateway API and the Prometheus operator, in which nothing runs yet. */
-const observed: Observed = {
-  settings: { runtimeImage: "registry.example/naru/runtime:1", namespace: "naru" },
-  routerKeys: ["A".repeat(43)],
-  kept: [],
-  workloads: new Map(),
-  pods: [],
-  routers: [],
-  routing: undefined,
-  routerConfig: undefined,
-  scalers: [],
-  routes: [],
-  configMaps: new Set(),
-  serves: ({ kind }) => kind in PATHS,
-};
-
 const decided = modelServingCases
   .filter(({ refused }) => refused === undefined)
   .map((one, index) => {
@@ -46,7 +30,7 @@ const decided = modelServingCases
       uid: `00000000-0000-0000-0000-00000000000${index % 10}`,
       generation: 1,
     };
-    const { children } = decide({ ...parsed, metadata } as KubeObject, observed, new Date(0));
+    const { children } = decide({ ...parsed, metadata } as KubeObject, nothingObserved, new Date(0));
     // The controller leaves out what the cluster does not serve (HTTPRoute and GRPCRoute here).
     return { name: one.name, children: children.filter(({ kind }) => kind in PATHS) };
   });
