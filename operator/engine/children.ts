@@ -58,7 +58,8 @@ export async function applyChildren(
     const other = observed === undefined ? undefined : otherOwner(observed, resource);
     if (other !== undefined) {
       const message = `${ref.kind} ${ref.name} exists and belongs to ${other.name}: it is left alone`;
-      failures.push({ ref, code: "NameTaken", message });
+      // The one that leaves makes room by itself, soon.
+      failures.push({ ref, code: other.leaving ? "Conflict" : "NameTaken", message });
       if (!other.leaving) tell({ type: "Warning", reason: "NameTaken", message });
       continue;
     }

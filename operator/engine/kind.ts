@@ -24,7 +24,7 @@ export interface Decision {
 /** A child that the cluster refused at the last attempt; it is tried again with backoff. */
 export interface ChildFailure {
   readonly ref: ObjectRef;
-  /** `NameTaken`: an object of that name exists and belongs to somebody else. */
+  /** `NameTaken`: an object of that name exists and belongs to somebody else, who stays; `Conflict`: who leaves. */
   readonly code: ClusterErrorCode | "NameTaken";
   readonly message: string;
 }

@@ -97,6 +97,11 @@ function progressing(situation: Situation, plan: Plan): Finding {
     const message = [pods, waits, gap].filter((part) => part !== undefined).join("; ");
     return yes(rolling ? "RollingUpdate" : "PodsStarting", message);
   }
+  const routers = situation.observed.routers.filter((router) => router.ready).length;
+  const allRouters = situation.spec.traffic?.routerReplicas ?? 2;
+  if (routing === "Router" && routers < allRouters) {
+    return yes("RoutersStarting", `${routers} of ${allRouters} routers are ready`);
+  }
   const wanted = wantsRouter(situation, plan) ? "Router" : "Direct";
   if (routing !== wanted) {
     return yes(

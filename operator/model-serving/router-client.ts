@@ -73,14 +73,7 @@ async function call(address: string, path: string, init: RequestInit): Promise<R
   try {
     return await fetch(`http://${address}${path}`, { ...init, redirect: "error" });
   } catch (cause) {
-    throw new NaruError({
-      code: "RouterUnreachable",
-      message: `router ${address} does not answer`,
-      remedy:
-        "see whether the router pod runs, and whether a NetworkPolicy keeps the operator from its admin port",
-      status: 503,
-      cause,
-    });
+    throw unreachable(address, cause);
   }
 }
 
@@ -95,11 +88,17 @@ async function bounded(response: Response, address: string): Promise<string> {
 async function text(response: Response, address: string): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > LONGEST_ANSWER_BYTES) throw invalid(address, "its answer is too long");
-    chunks.push(chunk);
+  try {
+    for await (const chunk of response.body ?? []) {
+      size += chunk.byteLength;
+      if (size > LONGEST_ANSWER_BYTES) break;
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    // A pod that ends in the middle of its answer is as good as one that gave none.
+    throw unreachable(address, cause);
   }
+  if (size > LONGEST_ANSWER_BYTES) throw invalid(address, "its answer is too long");
   return Buffer.concat(chunks).toString("utf8");
 }
 
@@ -110,6 +109,17 @@ function parseJson(text: string): unknown {
     // No JSON fails the schema like any other shape.
     return undefined;
   }
+}
+
+function unreachable(address: string, cause: unknown): NaruError {
+  return new NaruError({
+    code: "RouterUnreachable",
+    message: `router ${address} does not answer`,
+    remedy:
+      "see whether the router pod runs, and whether a NetworkPolicy keeps the operator from its admin port",
+    status: 503,
+    cause,
+  });
 }
 
 function invalid(address: string, what: string): NaruError {

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import type { ChildFailure } from "../../../operator/engine/kind.ts";
+import { canary, deployed, digest, model, settled, spec, withCanary } from "./fixtures.ts";
+import { World } from "./world.ts";
+
+describe("Ready", () => {
+  test("is false when the canary carries all requests and none of its pods is ready", async () => {
+    const world = await deployed({ canary });
+    world.set(withCanary(2));
+    await world.until("all to the canary", () => world.status.canary?.weightPercent === 100);
+    world.pods.behaviours.set("digits-canary", { stuck: true });
+    await world.tick(2);
+    expect(world.podsOf("digits").some(({ ready }) => ready)).toBe(true);
+    expect(world.condition("Ready")?.status).toBe("False");
+  });
+
+  test("is false when nobody is behind the canary's share of the stable revision", async () => {
+    const world = await deployed({ canary });
+    world.set(withCanary(2, { steps: [{ weightPercent: 10, holdSeconds: 60 }] }));
+    await world.until("in step", () => world.status.canary?.stepStartedAt !== undefined);
+    world.pods.behaviours.set("digits", { stuck: true });
+    await world.tick(2);
+    expect(world.condition("Ready")?.status).toBe("False");
+  });
+
+  test("is never true in a second in which every request was lost", async () => {
+    const world = await deployed({ replicas: 1 });
+    world.pods.behaviours.set("digits", { stuck: true });
+    for (let second = 0; second < 5; second++) {
+      const before = world.lost;
+      await world.tick();
+      if (second > 0) expect(world.lost).toBe(before + world.load);
+      await world.reconcile();
+      expect(world.condition("Ready")?.status).toBe("False");
+    }
+  });
+});
+
+describe("Degraded", () => {
+  const failed = async (code: ChildFailure["code"]) => {
+    const world = await deployed();
+    const ref = { apiVersion: "v1", kind: "Service", namespace: "default", name: "digits" };
+    world.failures = [{ ref, code, message: "Service digits was refused: no" }];
+    await world.tick();
+    return world.condition("Degraded");
+  };
+
+  test.each<ChildFailure["code"]>(["Unavailable", "Conflict", "NotFound"])(
+    "is not said of a child that will be applied by itself: %s",
+    async (code) => {
+      expect((await failed(code))?.status).toBe("False");
+    },
+  );
+
+  test.each<ChildFailure["code"]>(["Forbidden", "Invalid", "NameTaken"])(
+    "is said of a child that somebody has to put right: %s",
+    async (code) => {
+      expect(await failed(code)).toMatchObject({ status: "True", reason: `Child${code}` });
+    },
+  );
+
+  test("is not said in any second of a first deploy, a rolling update, a canary and a scaling to zero", async () => {
+    const hold = { autoscaling: { minReplicas: 0, maxReplicas: 2, scaleToZeroAfterSeconds: 5 } };
+    const asleep = { model: model(3), replicas: undefined, ...hold, traffic: { router: "Always" } };
+    const specs = [spec({ model: model(1) }), spec({ model: model(2) }), withCanary(3), spec(asleep)];
+    const world = new World(specs[0] ?? {});
+    for (const next of specs) {
+      world.set(next);
+      world.load = next === specs.at(-1) ? 0 : 40;
+      for (let second = 0; second < 60; second++) {
+        await world.tick();
+        expect(world.condition("Degraded")?.message).toBe("nothing needs a person");
+      }
+    }
+    expect(world.condition("Ready")).toMatchObject({ status: "True", reason: "ScaledToZero" });
+  });
+
+  test("names the Deployment that makes no progress, and where to look", async () => {
+    const world = await deployed();
+    world.pods.behaviours.set(digest(2), { stuck: true });
+    world.set(spec({ model: model(2) }));
+    await world.tick(5);
+    const deployment = world.objects.get("Deployment", "digits");
+    const late = { type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" };
+    if (deployment?.status !== undefined) deployment.status.conditions = [late];
+    await world.reconcile();
+    expect(world.condition("Degraded")).toMatchObject({
+      status: "True",
+      reason: "ProgressDeadlineExceeded",
+      message: "Deployment digits makes no progress: see the events and logs of its pods",
+    });
+    expect(world.condition("Ready")?.status).toBe("True");
+  });
+});
+
+describe("ModelAvailable", () => {
+  test("speaks of the model that spec asks for, not of the one that serves", async () => {
+    const world = await deployed({ canary });
+    expect(world.condition("ModelAvailable")?.status).toBe("True");
+    const problem = { container: "fetch", code: "DigestMismatch", message: "other bytes" };
+    world.pods.behaviours.set(digest(2), { problem });
+    world.set(withCanary(2));
+    await world.until("fetched", () => world.condition("ModelAvailable")?.reason === "DigestMismatch");
+    await world.until("taken back", () => world.status.lastRollout?.result === "RolledBack");
+    await world.until("removed", () => world.status.canary === undefined);
+    await world.tick(3);
+    expect(world.condition("Ready")?.status).toBe("True");
+    expect(world.condition("ModelAvailable")?.status).not.toBe("True");
+    expect(world.condition("Degraded")?.message).toContain("Change spec, or ask for a retry");
+  });
+});
+
+test("a resource that serves nothing says what would make it serve", async () => {
+  const none = await deployed({ replicas: 0 });
+  expect(none.condition("Ready")).toMatchObject({ reason: "NoReplicas" });
+  expect(none.condition("Ready")?.message).toContain("until it is raised");
+  const world = await deployed({ canary });
+  for (const router of world.traffic.routers.values()) router.dead = true;
+  await world.tick(2);
+  expect(world.condition("Ready")).toMatchObject({ status: "False", reason: "RoutersNotReady" });
+  expect(world.condition("Ready")?.message).toContain("Deployment digits-router");
+  expect(world.condition("Progressing")).toMatchObject({ status: "True", reason: "RoutersStarting" });
+  for (const router of world.traffic.routers.values()) router.dead = false;
+  await world.until("well again", settled(world));
+  expect(world.condition("Ready")?.status).toBe("True");
+});
