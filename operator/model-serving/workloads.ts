@@ -57,5 +57,5 @@ export function isSettled(situation: Situation, track: Track, revision: Revision
   const sized = workloadsOf(situation, track, revision).every(
     (workload) => workload?.replicas === replicas && workload.pods === replicas,
   );
-  return sized && readyOf(situation, track, revision) >= replicas;
+  return sized && isPure(situation, track, revision) && leastReady(situation, track, revision) >= replicas;
 }
