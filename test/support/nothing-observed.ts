@@ -14,5 +14,6 @@ export const nothingObserved: Observed = {
   routerConfig: undefined,
   configMaps: new Set(),
   scalers: [],
+  routes: [],
   serves: ({ kind }) => !ADD_ONS.includes(kind),
 };
