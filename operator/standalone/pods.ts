@@ -130,7 +130,17 @@ export class Pods {
     }
   }
 
+  /** What somebody took away under us is no reason to stay: an end that fails here would leave processes behind. */
   #pruneLogs(): void {
+    const { log, logsDir } = this.#options;
+    try {
+      this.#pruneLogsOfGonePods();
+    } catch (error) {
+      log("warn", `${logsDir}: ${messageOf(error)}`);
+    }
+  }
+
+  #pruneLogsOfGonePods(): void {
     const { logsDir, store } = this.#options;
     const gone: { directory: string; changed: number }[] = [];
     for (const namespace of fs.readdirSync(logsDir)) {

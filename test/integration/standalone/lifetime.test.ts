@@ -132,6 +132,15 @@ describe("the end of naru up", () => {
     expect(alive()).toEqual([]);
   });
 
+  test("without its state folder, which somebody removed, it still ends all it started", async () => {
+    const { child, output } = await up();
+    await rm(join(dir, ".naru"), { recursive: true });
+    child.kill("SIGINT");
+    await eventually("ended", () => child.exitCode !== null);
+    expect(child.exitCode, output()).toBe(0);
+    expect(alive()).toEqual([]);
+  });
+
   test("two of them on one folder: the second is refused, and the first goes on", async () => {
     const { child } = await up();
     await expect(open()).rejects.toMatchObject({
