@@ -10,12 +10,15 @@ import type { Plan, Rule, Situation } from "../plan.ts";
 export const autoscaler: Rule = (situation, plan) => {
   const { autoscaling } = situation.spec;
   if (autoscaling === undefined || !isScalable(plan)) return {};
+  const { kind } = scalerOf(situation);
+  // Two of them would pull at one count, and KEDA's webhook refuses the second: the old one goes first.
+  if (situation.observed.scalers.some((scaler) => scaler.kind !== kind)) return {};
   const least = Math.max(autoscaling.minReplicas, 1, plan.canary === undefined ? 0 : plan.replicas);
   const bounds = {
     minReplicas: Math.min(least, autoscaling.maxReplicas),
     maxReplicas: autoscaling.maxReplicas,
   };
-  if (scalerOf(situation).kind === "HorizontalPodAutoscaler") {
+  if (kind === "HorizontalPodAutoscaler") {
     return { children: [...plan.children, horizontalPodAutoscaler(situation, autoscaling, bounds)] };
   }
   // KEDA would wake a model that sleeps up to its least count at once.

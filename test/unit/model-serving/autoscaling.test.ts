@@ -128,12 +128,14 @@ describe("a ScaledObject", () => {
     expect(triggers[1]?.metadata.query).toMatch(/> 0\) \/ 1000 or vector\(0\)$/);
   });
 
-  test("comes and goes with KEDA, and the count stays", async () => {
+  test("comes and goes with KEDA, never beside the HPA, and the count stays", async () => {
     const world = await applied(byLoad(concurrency), [], prometheusUrl);
     const deployment = world.objects.get("Deployment", "digits");
     if (deployment?.spec !== undefined) deployment.spec.replicas = 4;
     world.serves.add("ScaledObject");
-    await world.tick(2);
+    await world.tick();
+    expect(scalers(world)).toEqual([]);
+    await world.tick();
     expect(scalers(world)).toEqual(["ScaledObject"]);
     world.serves.delete("ScaledObject");
     await world.tick(2);
