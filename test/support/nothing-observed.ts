@@ -15,5 +15,6 @@ export const nothingObserved: Observed = {
   configMaps: new Set(),
   scalers: [],
   routes: [],
+  routes: [],
   serves: ({ kind }) => !ADD_ONS.includes(kind),
 };
