@@ -15,6 +15,5 @@ export const nothingObserved: Observed = {
   configMaps: new Set(),
   scalers: [],
   routes: [],
-  routes: [],
   serves: ({ kind }) => !ADD_ONS.includes(kind),
 };

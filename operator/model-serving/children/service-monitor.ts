@@ -23,6 +23,8 @@ export function serviceMonitor(situation: Situation, settings: Settings): KubeOb
     spec: {
       namespaceSelector: { matchNames: [namespace] },
       selector: { matchLabels: { [SERVING_LABEL]: name } },
+      // What the dashboards and alerts of the chart group by.
+      targetLabels: [SERVING_LABEL],
       endpoints: [
         // Pods without a port of this name, a user's own servers, are none of its targets.
         { targetPort: "admin", path: "/metrics" },
