@@ -109,6 +109,11 @@ export const inferenceConfig = z.strictObject({
     .int()
     .min(1024)
     .default(64 * 1024 * 1024),
+  /**
+   * Bytes of requests' bodies held at once, over all connections; beyond it 503 + Retry-After. By default a quarter of
+   * the container's memory. Never below three times maxRequestBytes.
+   */
+  maxHeldBytes: z.int().min(1).optional(),
   /** Requests of a model that wait or run; beyond it 503 + Retry-After. */
   maxQueuedRequests: z.int().min(1).default(1024),
   http: z.lazy(() => httpConfig).prefault({}),

@@ -1,18 +1,17 @@
-import { promisify } from "node:util";
-import { gunzip, inflate } from "node:zlib";
 import { NaruError } from "../errors.ts";
+import type { HeldBytes } from "../http/body-budget.ts";
+import { inflateWithin } from "../http/inflate.ts";
 import { messageTooLarge } from "./frame.ts";
 import { invalidMessage } from "./protobuf.ts";
 
 /** What `grpc-accept-encoding` says. Answers are not compressed, as Triton's are not unless it is told to. */
 export const acceptedEncodings = "identity,gzip,deflate";
 
-/** Turns a compressed message into its bytes; rejects with NaruError 413 beyond `maxBytes`, 400 for garbage. */
-export type Decompress = (message: Buffer, maxBytes: number) => Promise<Buffer>;
-
-const gunzipped = promisify(gunzip);
-/** gRPC's `deflate` is the zlib format of RFC 1950, as HTTP's is. */
-const inflated = promisify(inflate);
+/**
+ * Turns a compressed message into its bytes, which `held` counts; rejects with NaruError 413 beyond `maxBytes`, 400 for
+ * garbage, 503 where too much is held.
+ */
+export type Decompress = (message: Buffer, maxBytes: number, held: HeldBytes) => Promise<Buffer>;
 
 /**
  * How messages of a stream with this `grpc-encoding` are decompressed; undefined for `identity`.
@@ -24,9 +23,9 @@ export function decompressorFor(encoding: string | undefined): Decompress | unde
     case "identity":
       return undefined;
     case "gzip":
-      return bounded(gunzipped);
+      return bounded("gzip");
     case "deflate":
-      return bounded(inflated);
+      return bounded("deflate");
     default:
       throw new NaruError({
         code: "UnknownGrpcEncoding",
@@ -37,15 +36,12 @@ export function decompressorFor(encoding: string | undefined): Decompress | unde
   }
 }
 
-function bounded(
-  decompress: (message: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>,
-): Decompress {
-  return async (message, maxBytes) => {
-    try {
-      return await decompress(message, { maxOutputLength: maxBytes });
-    } catch (error) {
-      if (error instanceof RangeError) throw messageTooLarge(maxBytes + 1, maxBytes);
-      throw invalidMessage("its compression is broken");
-    }
-  };
+function bounded(encoding: "gzip" | "deflate"): Decompress {
+  return (message, maxBytes, held) =>
+    inflateWithin(encoding, message, {
+      maxBytes,
+      held,
+      tooLarge: () => messageTooLarge(maxBytes + 1, maxBytes),
+      broken: () => invalidMessage("its compression is broken"),
+    });
 }

@@ -8,12 +8,14 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { NaruError } from "../errors.ts";
+import type { BodyBudget, HeldBytes } from "../http/body-budget.ts";
 import { CallSignal } from "./call-signal.ts";
 import { acceptedEncodings, type Decompress, decompressorFor } from "./compression.ts";
 import { type Frame, FrameReader } from "./frame.ts";
 import { IncompleteRequests } from "./incomplete-requests.ts";
 import { invalidMessage } from "./protobuf.ts";
 import { encodeGrpcMessage, type GrpcOutcome, GrpcStatus, outcomeOf } from "./status.ts";
+import { expand, messagesOf, type StreamWriter, writerTo } from "./stream-messages.ts";
 
 /**
  * gRPC over `node:http2` in clear text: unary and streaming methods of bytes to bytes. Why not @grpc/grpc-js's
@@ -25,15 +27,12 @@ export interface GrpcCall {
   readonly headers: IncomingHttpHeaders;
   /** Aborted when the client cancels, or its connection breaks, before the call has ended. */
   readonly signal: CallSignal;
+  /** What is held of the call's messages, until it ends. A stream's method gives back what it has answered. */
+  readonly held: HeldBytes;
 }
 
 /** Takes a message, answers a sealed frame (see frame.ts). Rejects with NaruError; its status is mapped. */
 export type UnaryMethod = (message: Buffer, call: GrpcCall) => Buffer | Promise<Buffer>;
-
-export interface StreamWriter {
-  /** Sends a sealed frame; resolves when there is room for the next. Resolves at once for a client that left. */
-  write(frame: Buffer): Promise<void>;
-}
 
 /** Takes messages as they are pulled (what is not pulled stays with the client), and ends the call by returning. */
 export type StreamMethod = (
@@ -49,6 +48,8 @@ export interface GrpcServerOptions {
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   /** Of one message, after decompression. */
   readonly maxMessageBytes: number;
+  /** Counts what is held of messages, over all calls. */
+  readonly bodies: BodyBudget;
   /** A unary request must wholly be there within this time: what a client that dribbles bytes can hold is bounded. */
   readonly requestTimeoutMilliseconds: number;
   /** Sent in front of every answer. */
@@ -135,8 +136,12 @@ function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, serving:
     endWith(stream, outcomeOf(error), serving.headers);
     return;
   }
-  const call: GrpcCall = { path, headers, signal };
-  stream.on("close", () => signal.abort());
+  const held = serving.bodies.open();
+  const call: GrpcCall = { path, headers, signal, held };
+  stream.on("close", () => {
+    signal.abort();
+    held.release();
+  });
   if ("unary" in method) serveUnary(stream, call, method.unary, decompress, serving);
   else serveStream(stream, call, method.stream, decompress, serving);
 }
@@ -180,6 +185,7 @@ function serveUnary(
   stream.on("data", (chunk: Buffer) => {
     if (over) return;
     try {
+      call.held.grow(chunk.length);
       for (const each of reader.push(chunk)) {
         if (frame !== undefined) throw invalidMessage("a unary call has more than one");
         frame = each;
@@ -198,7 +204,7 @@ function serveUnary(
     const whole = frame;
     try {
       const answer = whole.compressed
-        ? expand(whole, decompress, maxMessageBytes).then((message) => method(message, call))
+        ? expand(whole, decompress, maxMessageBytes, call.held).then((message) => method(message, call))
         : method(whole.message, call);
       if (answer instanceof Promise) answer.then(succeed, fail);
       else succeed(answer);
@@ -223,52 +229,22 @@ function serveStream(
   });
   stream.respond(headers, { waitForTrailers: true });
   const end = () => {
+    call.held.release();
     if (stream.destroyed) return;
     stream.end();
+    // Node closes no stream whose data nobody read, not even with its connection.
+    stream.resume();
   };
-  method(messagesOf(stream, decompress, maxMessageBytes), writerTo(stream), call).then(end, (error) => {
-    // The client left: what the method made of that is nobody's fault.
-    if (stream.destroyed) return;
-    outcome = outcomeOf(error);
-    if (outcome.code === GrpcStatus.INTERNAL) onFault(call.path, error);
-    end();
-  });
-}
-
-async function* messagesOf(
-  stream: ServerHttp2Stream,
-  decompress: Decompress | undefined,
-  maxMessageBytes: number,
-): AsyncGenerator<Buffer, void> {
-  const reader = new FrameReader(maxMessageBytes);
-  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-    for (const frame of reader.push(chunk)) {
-      yield frame.compressed ? await expand(frame, decompress, maxMessageBytes) : frame.message;
-    }
-  }
-  reader.end();
-}
-
-function writerTo(stream: ServerHttp2Stream): StreamWriter {
-  return {
-    write(frame) {
-      if (stream.destroyed || stream.write(frame)) return Promise.resolve();
-      return new Promise((resolve) => {
-        const done = () => {
-          stream.off("drain", done);
-          stream.off("close", done);
-          resolve();
-        };
-        stream.on("drain", done);
-        stream.on("close", done);
-      });
+  method(messagesOf(stream, decompress, maxMessageBytes, call.held), writerTo(stream), call).then(
+    end,
+    (error) => {
+      // The client left: what the method made of that is nobody's fault.
+      if (stream.destroyed) return;
+      outcome = outcomeOf(error);
+      if (outcome.code === GrpcStatus.INTERNAL) onFault(call.path, error);
+      end();
     },
-  };
-}
-
-async function expand(frame: Frame, decompress: Decompress | undefined, maxBytes: number): Promise<Buffer> {
-  if (decompress === undefined) throw invalidMessage("it is compressed, and grpc-encoding doesn't say how");
-  return decompress(frame.message, maxBytes);
+  );
 }
 
 const okHeaders = {
@@ -286,5 +262,6 @@ function trailersOf(outcome: GrpcOutcome): Record<string, string> {
 function endWith(stream: ServerHttp2Stream, outcome: GrpcOutcome, headers: OutgoingHttpHeaders): void {
   if (stream.destroyed) return;
   stream.respond({ ...headers, ...trailersOf(outcome) }, { endStream: true });
+  stream.resume();
   stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -2,6 +2,7 @@ import type { Http2Server } from "node:http2";
 import type { InferenceConfig } from "../../lib/config/inference.ts";
 import { NaruError } from "../../lib/errors.ts";
 import { createGrpcServer, type GrpcMethod } from "../../lib/grpc/server.ts";
+import type { BodyBudget } from "../../lib/http/body-budget.ts";
 import { manageHttp2 } from "../../lib/http/http2-lifecycle.ts";
 import type { DrainOptions, DrainReport, ServerLifecycle } from "../../lib/http/lifecycle.ts";
 import type { Logger } from "../../lib/telemetry/logger.ts";
@@ -19,6 +20,7 @@ export interface GrpcOptions {
     "revision" | "maxRequestBytes" | "requestTimeoutMilliseconds" | "http"
   >;
   readonly server: ServerMetadata;
+  readonly bodies: BodyBudget;
   /** Takes new requests: false while models are loaded and while the server drains. */
   readonly isReady: () => boolean;
   readonly log: Logger;
@@ -51,6 +53,7 @@ export function createGrpc(options: GrpcOptions): {
   const server = createGrpcServer({
     methods,
     maxMessageBytes: config.maxRequestBytes,
+    bodies: options.bodies,
     requestTimeoutMilliseconds: config.http.bodyTimeoutSeconds * 1000,
     ...(config.revision === "" ? {} : { metadata: { "naru-revision": config.revision } }),
     onFault,

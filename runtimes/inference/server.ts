@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo, Server } from "node:net";
 import type { InferenceConfig } from "../../lib/config/inference.ts";
+import { BodyBudget, bodyBudgetBytes } from "../../lib/http/body-budget.ts";
+import { registerBodyMetrics } from "../../lib/http/body-metrics.ts";
 import { manageHttp1 } from "../../lib/http/http1-lifecycle.ts";
 import { withPathTarget } from "../../lib/http/request-target.ts";
 import { httpServerOptions } from "../../lib/http/server-options.ts";
@@ -51,12 +53,14 @@ export async function startInference(
   const metrics = new Metrics();
   metrics.collectProcess();
   registerModelMetrics(metrics, config.revision, () => repository.loaded());
+  const bodies = new BodyBudget(bodyBudgetBytes(config));
+  registerBodyMetrics(metrics, bodies);
   const admin = createAdminServer({ http: config.http, metrics, isReady, isStarted: () => repository.ready });
   const rest = createServer(
     httpServerOptions(config.http),
-    withPathTarget(restHandler({ repository, config, server: serverMetadata, isReady, log })),
+    withPathTarget(restHandler({ repository, config, server: serverMetadata, bodies, isReady, log })),
   );
-  const grpc = createGrpc({ repository, config, server: serverMetadata, isReady, log });
+  const grpc = createGrpc({ repository, config, server: serverMetadata, bodies, isReady, log });
   const lifecycles = [manageHttp1(rest, config.http), grpc.lifecycle];
   const ports = {
     http: await listen(rest, env.httpPort, env.listenHost),

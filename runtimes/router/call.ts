@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import { NaruError } from "../../lib/errors.ts";
+import { type HeldBytes, serverFull } from "../../lib/http/body-budget.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface CallOptions {
@@ -11,6 +12,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** An answer beyond it is an error. */
   readonly maxBytes: number;
+  /** Counts the answer; beyond what the process may hold, the call rejects with ServerFull. */
+  readonly held?: HeldBytes;
 }
 
 export interface CallAnswer {
@@ -86,6 +89,7 @@ function callOnce(upstream: Upstream, options: CallOptions): Promise<CallAnswer>
       onResponseData(current, chunk) {
         length += chunk.length;
         if (length > maxBytes) current.abort(tooLarge(maxBytes));
+        else if (options.held?.tryGrow(chunk.length) === false) current.abort(serverFull());
         else chunks.push(chunk);
       },
       onResponseEnd() {

@@ -1,20 +1,15 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Dispatcher } from "undici";
 import { NaruError } from "../../lib/errors.ts";
+import { type BodyBudget, type HeldBytes, serverFull } from "../../lib/http/body-budget.ts";
 import { deadlineExceeded, deadlineOf } from "../../lib/http/deadline.ts";
 import { requestIdOf } from "../../lib/telemetry/logger.ts";
 import { answerError, idHeader } from "./answer.ts";
 import type { Backend } from "./backend.ts";
-import {
-  broken,
-  codeOf,
-  isConnectionRefused,
-  REFUSED_MS,
-  REFUSED_PAUSE_MS,
-  unforwardable,
-} from "./forward-errors.ts";
+import { broken, codeOf, REFUSED_PAUSE_MS, unforwardable } from "./forward-errors.ts";
 import { REVISION_HEADER, requestHeaders, responseHeaders } from "./headers.ts";
 import { type HoldLimits, unavailable } from "./hold.ts";
+import { afterFailure } from "./repeat.ts";
 import { bodyKind, StreamedBody } from "./request-body.ts";
 import type { MirrorTap } from "./tap.ts";
 
@@ -36,26 +31,17 @@ export interface ForwardOptions {
   readonly revision: string;
   readonly timeoutMilliseconds: number;
   readonly maxRequestBytes: number;
+  readonly bodies: BodyBudget;
   readonly hold: HoldLimits | undefined;
   readonly tap: MirrorTap | undefined;
   retried(): void;
   ended(outcome: Outcome): void;
 }
 
-/** Methods that may be repeated by their definition (RFC 9110 §9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
-
 /**
  * Passes one request to a backend and its answer back, chunk by chunk, with backpressure both ways.
  *
- * When is a request sent again? Never after a byte of an answer came, and:
- * - The connection could not be opened: nothing was sent, so any request may go elsewhere, as long as its body
- *   has not begun to be read. Once, and where it was refused, for REFUSED_MS. With `hold`, it waits until a backend
- *   is ready instead of failing.
- * - The connection broke before any answer. A pooled connection may have been closed by the server while the
- *   request was on its way; over TCP that can't be told from a server that died while it worked. So only
- *   what may run twice is repeated: idempotent methods, and V2 inference, which by its protocol only reads;
- *   once, and only when the whole body is still in memory. The rest is answered 502.
+ * When it is sent again, repeat.ts says: never after a byte of an answer came.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage;
@@ -65,6 +51,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #deadline = 0;
   #timer: NodeJS.Timeout | undefined;
   #pause: NodeJS.Timeout | undefined;
+  #held: HeldBytes | undefined;
   #body: Buffer | StreamedBody | null = null;
   #began = 0;
   #sent = false;
@@ -108,14 +95,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #gather(): void {
     const request = this.#request;
+    const held = this.#options.bodies.open();
+    this.#held = held;
     let whole: Buffer | undefined;
     let more: Buffer[] | undefined;
     request.on("data", (chunk: Buffer) => {
-      if (whole === undefined) whole = chunk;
+      if (this.#done) return;
+      if (!held.tryGrow(chunk.length)) {
+        this.#fail(serverFull());
+      } else if (whole === undefined) whole = chunk;
       else if (more === undefined) more = [whole, chunk];
       else more.push(chunk);
     });
     request.once("end", () => {
+      if (this.#done) return;
       const body = more === undefined ? (whole ?? null) : Buffer.concat(more);
       this.#body = body;
       if (body !== null) this.#options.tap?.request(body);
@@ -232,36 +225,37 @@ export class Exchange implements Dispatcher.DispatchHandler {
     } else if (this.#request.errored !== null) {
       // The client broke off its own upload.
       this.#clientClosed();
-    } else if (this.#mayRepeat()) {
+    } else {
+      this.#failedBeforeAnswer(error);
+    }
+  }
+
+  #failedBeforeAnswer(error: Error): void {
+    const { hold, retried } = this.#options;
+    const next = afterFailure({
+      method: this.#request.method ?? "",
+      url: this.#request.url ?? "",
+      sent: this.#sent,
+      bodyUntouched: !(this.#body instanceof StreamedBody) || !this.#body.started,
+      repeats: this.#repeats,
+      holds: hold !== undefined,
+      error,
+      milliseconds: performance.now() - this.#began,
+    });
+    if (next === "now") {
       this.#repeats += 1;
-      this.#options.retried();
+      retried();
       this.#send();
-    } else if (this.#mayAskAgain(error)) {
-      this.#options.retried();
+    } else if (next === "pause") {
+      retried();
       this.#pause = setTimeout(() => this.#send(), REFUSED_PAUSE_MS);
-    } else if (!this.#sent && this.#options.hold !== undefined && this.#bodyUntouched()) {
-      void this.#holdThenSend(this.#options.hold);
+    } else if (next === "hold" && hold !== undefined) {
+      void this.#holdThenSend(hold);
     } else {
       this.#fail(
         this.#sent ? broken(error) : unavailable(`no backend of the revision answers (${codeOf(error)})`),
       );
     }
-  }
-
-  #mayRepeat(): boolean {
-    if (this.#repeats > 0 || !this.#bodyUntouched()) return false;
-    // What waits at the gate is not to be overtaken.
-    if (!this.#sent) return this.#options.hold === undefined;
-    return IDEMPOTENT.has(this.#request.method ?? "") || isInference(this.#request.url ?? "");
-  }
-
-  #mayAskAgain(error: Error): boolean {
-    if (this.#sent || this.#options.hold !== undefined || !this.#bodyUntouched()) return false;
-    return isConnectionRefused(error) && performance.now() - this.#began < REFUSED_MS;
-  }
-
-  #bodyUntouched(): boolean {
-    return !(this.#body instanceof StreamedBody) || !this.#body.started;
   }
 
   #late(): void {
@@ -293,15 +287,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #end(status: number, error: boolean): void {
     this.#done = true;
+    this.#held?.release();
     clearTimeout(this.#timer);
     clearTimeout(this.#pause);
     this.#options.ended({ status, error, milliseconds: performance.now() - this.#began });
   }
-}
-
-/** V2 inference only reads: the protocol knows no effect of it. */
-export function isInference(url: string): boolean {
-  const query = url.indexOf("?");
-  const path = query === -1 ? url : url.slice(0, query);
-  return path.startsWith("/v2/models/") && path.endsWith("/infer");
 }

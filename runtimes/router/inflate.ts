@@ -1,18 +1,23 @@
-import { promisify } from "node:util";
-import { gunzip, inflate as inflateZlib } from "node:zlib";
 import { NaruError } from "../../lib/errors.ts";
+import type { HeldBytes } from "../../lib/http/body-budget.ts";
+import { inflateWithin } from "../../lib/http/inflate.ts";
 import { requestTooLarge } from "./request-body.ts";
 
-const decoders = { gzip: promisify(gunzip), "x-gzip": promisify(gunzip), deflate: promisify(inflateZlib) };
+const KNOWN: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate"]);
 
 /**
- * A body as its content-encoding says. `maxBytes` bounds what comes out: a kilobyte may inflate to a gigabyte.
+ * A body as its content-encoding says. `maxBytes` bounds what comes out, and `held` counts it: a kilobyte may inflate to a gigabyte.
  *
- * @throws NaruError RequestTooLarge (413), UnsupportedEncoding (415), InvalidEncoding (400).
+ * @throws NaruError RequestTooLarge (413), UnsupportedEncoding (415), InvalidEncoding (400), ServerFull (503).
  */
-export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
+export async function inflate(
+  body: Buffer,
+  encoding: string | undefined,
+  maxBytes: number,
+  held: HeldBytes,
+): Promise<Buffer> {
   if (encoding === undefined || encoding === "identity") return body;
-  if (!Object.hasOwn(decoders, encoding)) {
+  if (!KNOWN.has(encoding)) {
     throw new NaruError({
       code: "UnsupportedEncoding",
       message: "the body's content-encoding is not known",
@@ -20,16 +25,17 @@ export async function inflate(body: Buffer, encoding: string | undefined, maxByt
       status: 415,
     });
   }
-  try {
-    return await decoders[encoding as keyof typeof decoders](body, { maxOutputLength: maxBytes });
-  } catch (error) {
-    if (error instanceof RangeError) throw requestTooLarge(maxBytes);
-    throw new NaruError({
-      code: "InvalidEncoding",
-      message: `the body is not ${encoding}`,
-      remedy: "send the body as its content-encoding says",
-      status: 400,
-      cause: error,
-    });
-  }
+  return inflateWithin(encoding === "deflate" ? "deflate" : "gzip", body, {
+    maxBytes,
+    held,
+    tooLarge: () => requestTooLarge(maxBytes),
+    broken: (cause) =>
+      new NaruError({
+        code: "InvalidEncoding",
+        message: `the body is not ${encoding}`,
+        remedy: "send the body as its content-encoding says",
+        status: 400,
+        cause,
+      }),
+  });
 }

@@ -1,3 +1,5 @@
+import type { BodyBudget } from "../../lib/http/body-budget.ts";
+import { registerBodyMetrics } from "../../lib/http/body-metrics.ts";
 import { Metrics } from "../../lib/telemetry/metrics.ts";
 
 /** Seconds; around what a small model and a large one take. */
@@ -28,9 +30,10 @@ export class RouterMetrics {
   readonly #mirrorBytes;
   readonly #revisions = new Map<string, RevisionMetrics>();
 
-  constructor(gauges: RouterGauges, mirrorBytes: () => number) {
+  constructor(gauges: RouterGauges, mirrorBytes: () => number, bodies: BodyBudget) {
     const metrics = this.#metrics;
     metrics.collectProcess();
+    registerBodyMetrics(metrics, bodies);
     this.#requests = metrics.counter(
       "naru_router_requests_total",
       "Requests by the revision that took them and the status that the client got (499: the client left; gRPC: grpc_N).",

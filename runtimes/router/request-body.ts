@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { NaruError } from "../../lib/errors.ts";
+import { type HeldBytes, serverFull } from "../../lib/http/body-budget.ts";
 
 /** Bodies up to here are gathered before they are forwarded: cheaper than a stream, and they can be sent again. */
 export const GATHERED_BYTES = 256 * 1024;
@@ -63,18 +64,23 @@ export class StreamedBody {
   }
 }
 
-/** The whole body, for what has to be parsed. */
-export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+/** The whole body, for what has to be parsed; counted by `held` as it comes. */
+export function readBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let length = 0;
+  let refused = false;
   request.on("data", (chunk: Buffer) => {
+    if (refused) return;
     length += chunk.length;
-    if (length <= maxBytes) chunks.push(chunk);
-    else {
-      chunks.length = 0;
-      reject(requestTooLarge(maxBytes));
+    const full = length <= maxBytes && !held.tryGrow(chunk.length);
+    if (length <= maxBytes && !full) {
+      chunks.push(chunk);
+      return;
     }
+    refused = true;
+    chunks.length = 0;
+    reject(full ? serverFull() : requestTooLarge(maxBytes));
   });
   request.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
   request.once("error", reject);

@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { NaruError } from "../../lib/errors.ts";
 import { requestIdOf } from "../../lib/telemetry/logger.ts";
 import { answerError, answerJson, idHeader } from "./answer.ts";
-import { Exchange, isInference } from "./forward.ts";
+import { Exchange } from "./forward.ts";
 import { answerAboutGraph } from "./graph/about.ts";
 import type { CheckedGraph } from "./graph/checked.ts";
 import { unknownModel } from "./graph/describe.ts";
 import { inferOverRest } from "./graph/rest.ts";
 import { submitGraphSample } from "./mirror/graph-sample.ts";
 import { HttpSample } from "./mirror/http-sample.ts";
+import { isInference } from "./repeat.ts";
 import type { Router } from "./router.ts";
 import type { Routing, Track } from "./routing.ts";
 
@@ -66,6 +67,7 @@ function answerQuestion(
     revision: stable.revision,
     timeoutMilliseconds: config.requestTimeoutMilliseconds,
     maxRequestBytes: config.maxRequestBytes,
+    bodies: router.bodies,
     hold: undefined,
     tap: undefined,
     retried: stable.metrics.retried,
@@ -84,13 +86,14 @@ function forward(
   const { config } = routing;
   const sample =
     isInference(request.url ?? "") && routing.mirrors(track)
-      ? new HttpSample(request.url ?? "", request.headers)
+      ? new HttpSample(request.url ?? "", request.headers, router.bodies.open())
       : undefined;
   new Exchange(request, response, {
     backend: track.target.backend,
     revision: track.revision,
     timeoutMilliseconds: config.requestTimeoutMilliseconds,
     maxRequestBytes: config.maxRequestBytes,
+    bodies: router.bodies,
     hold: config.hold,
     tap: sample,
     retried: track.metrics.retried,
@@ -98,9 +101,9 @@ function forward(
       router.ended();
       track.counters.ended(milliseconds, error);
       track.metrics.ended(String(status), milliseconds);
-      if (sample !== undefined && routing.canary !== undefined && status === 200) {
-        sample.submit(router.mirror, routing, routing.canary);
-      }
+      if (routing.canary !== undefined && status === 200)
+        sample?.submit(router.mirror, routing, routing.canary);
+      else sample?.release();
     },
   }).start();
 }
@@ -126,13 +129,13 @@ async function runGraph(
     revision: track.revision,
     timeoutMilliseconds: config.requestTimeoutMilliseconds,
     maxRequestBytes: config.maxRequestBytes,
+    bodies: router.bodies,
     hold: config.hold,
     ended: ({ status, milliseconds, error }, exchange) => {
       router.ended();
       track.counters.ended(milliseconds, error);
       track.metrics.ended(String(status), milliseconds);
-      if (exchange !== undefined && routing.mirrors(track))
-        submitGraphSample(router.mirror, routing, exchange);
+      if (exchange !== undefined && routing.mirrors(track)) submitGraphSample(router, routing, exchange);
     },
   });
 }

@@ -1,5 +1,6 @@
 import type { RouterConfig, RouterReport, RouterTrack } from "../../lib/config/router.ts";
 import { NaruError } from "../../lib/errors.ts";
+import { BodyBudget, bodyBudgetBytes } from "../../lib/http/body-budget.ts";
 import type { ServiceAddresses } from "../../lib/http/service-address.ts";
 import { LATENCY_BOUNDS_MS } from "../../lib/telemetry/histogram.ts";
 import type { Logger } from "../../lib/telemetry/logger.ts";
@@ -26,6 +27,8 @@ export class Router {
   readonly backends: Backends;
   readonly metrics: RouterMetrics;
   readonly mirror: Mirror;
+  /** What is held of clients' bodies and of nodes' answers; bodies that are passed on as they come are not. */
+  readonly bodies = new BodyBudget(bodyBudgetBytes({ maxRequestBytes: 0 }));
   readonly #log: Logger;
   readonly #onApplied: (config: RouterConfig) => void;
   readonly #now: () => number;
@@ -57,6 +60,7 @@ export class Router {
         ready: () => this.#routing !== undefined,
       },
       () => this.mirror.bytes,
+      this.bodies,
     );
     this.backends = new Backends(addresses, () => this.metrics.heldRefused());
   }
@@ -182,6 +186,7 @@ export class Router {
   #apply(routing: Routing): void {
     const before = this.#routing?.config.generation;
     this.#routing = routing;
+    this.bodies.limit = bodyBudgetBytes(routing.config);
     this.#pending = undefined;
     this.#problem = undefined;
     this.#onApplied(routing.config);

@@ -2,8 +2,9 @@ import { NaruError } from "../../../lib/errors.ts";
 import { frameHeaderBytes, sealFrame } from "../../../lib/grpc/frame.ts";
 import { decodeModelInferRequest, idOfModelInferRequest } from "../../../lib/grpc/infer-request.ts";
 import { encodeModelStreamInferResponse } from "../../../lib/grpc/infer-response.ts";
-import type { GrpcCall, StreamMethod, StreamWriter } from "../../../lib/grpc/server.ts";
+import type { GrpcCall, StreamMethod } from "../../../lib/grpc/server.ts";
 import { GrpcStatus, outcomeOf } from "../../../lib/grpc/status.ts";
+import type { StreamWriter } from "../../../lib/grpc/stream-messages.ts";
 import { deadlineExceeded, parseGrpcTimeout } from "../../../lib/http/deadline.ts";
 import { type InferSettings, infer } from "./infer.ts";
 import type { OpenStreams } from "./open-streams.ts";
@@ -30,7 +31,7 @@ export function modelStreamInfer(
     const read = async () => {
       for await (const message of messages) {
         await answers.room();
-        answers.add(answer(message));
+        answers.add(answer(message), () => call.held.shrink(message.length));
       }
     };
     const end = await open.until(read(), callTimeout(call));
@@ -94,13 +95,15 @@ class AnswersInOrder {
     });
   }
 
-  add(answer: Promise<Buffer>): void {
+  /** `sent` is called when the answer has gone. */
+  add(answer: Promise<Buffer>, sent: () => void): void {
     this.#inFlight += 1;
     const before = this.#last;
     this.#last = (async () => {
       const frame = await answer;
       await before;
       await this.#writer.write(frame);
+      sent();
       this.#inFlight -= 1;
       this.#wake?.();
     })();

@@ -1,15 +1,21 @@
 import type { IncomingMessage } from "node:http";
 import { NaruError } from "../../../lib/errors.ts";
+import { type HeldBytes, serverFull } from "../../../lib/http/body-budget.ts";
 import { invalid } from "../../../lib/v2/invalid.ts";
 
 /**
- * The whole body, of `maxBytes` at most. `align`: the offset of the body at which binary tensors begin; a body that
+ * The whole body, of `maxBytes` at most, and counted by `held` as it comes. `align`: the offset of the body at which binary tensors begin; a body that
  * came in pieces is put together so that they lie at a multiple of eight and need no copy.
  *
  * Nothing is set aside for what a client only announces. What is left of a refused body is read and dropped, so that
  * the client meets its answer and not a reset; the server's request time-out bounds that.
  */
-export function readBody(request: IncomingMessage, maxBytes: number, align = 0): Promise<Buffer> {
+export function readBody(
+  request: IncomingMessage,
+  held: HeldBytes,
+  maxBytes: number,
+  align = 0,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const announced = Number(request.headers["content-length"] ?? 0);
     if (announced > maxBytes) {
@@ -21,9 +27,11 @@ export function readBody(request: IncomingMessage, maxBytes: number, align = 0):
     request.on("data", (chunk: Buffer) => {
       if (chunks === undefined) return;
       length += chunk.length;
-      if (length > maxBytes) {
+      const refusal =
+        length > maxBytes ? bodyTooLarge(maxBytes) : held.tryGrow(chunk.length) ? undefined : serverFull();
+      if (refusal !== undefined) {
         chunks = undefined;
-        reject(bodyTooLarge(maxBytes));
+        reject(refusal);
         return;
       }
       chunks.push(chunk);

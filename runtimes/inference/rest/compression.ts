@@ -1,10 +1,11 @@
 import { promisify } from "node:util";
-import { deflate, gunzip, gzip, inflate } from "node:zlib";
+import { deflate, gzip } from "node:zlib";
 import { NaruError } from "../../../lib/errors.ts";
+import type { HeldBytes } from "../../../lib/http/body-budget.ts";
+import { inflateWithin } from "../../../lib/http/inflate.ts";
 import { invalid, quote } from "../../../lib/v2/invalid.ts";
 import { bodyTooLarge } from "./body.ts";
 
-const decompressors = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 const compressors = { gzip: promisify(gzip), deflate: promisify(deflate) };
 
 export type Encoding = keyof typeof compressors;
@@ -13,7 +14,12 @@ export type Encoding = keyof typeof compressors;
 const minCompressed = 1024;
 
 /** The body as it was before `encoding` (Content-Encoding), of `maxBytes` at most: a small body may inflate to any size. */
-export async function decompress(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+export async function decompress(
+  body: Buffer,
+  encoding: string,
+  maxBytes: number,
+  held: HeldBytes,
+): Promise<Buffer> {
   const name = encoding.trim().toLowerCase();
   if (name === "" || name === "identity") return body;
   if (name !== "gzip" && name !== "deflate") {
@@ -24,19 +30,21 @@ export async function decompress(body: Buffer, encoding: string, maxBytes: numbe
       415,
     );
   }
-  try {
-    return await decompressors[name](body, { maxOutputLength: maxBytes });
-  } catch (thrown) {
-    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-    if (code === "ERR_BUFFER_TOO_LARGE") throw bodyTooLarge(maxBytes);
-    throw new NaruError({
-      code: "InvalidEncoding",
-      message: `the body is not ${name}`,
-      remedy: "Let Content-Encoding name what the body is.",
-      status: 400,
-      cause: thrown,
-    });
-  }
+  const plain = await inflateWithin(name, body, {
+    maxBytes,
+    held,
+    tooLarge: () => bodyTooLarge(maxBytes),
+    broken: (cause) =>
+      new NaruError({
+        code: "InvalidEncoding",
+        message: `the body is not ${name}`,
+        remedy: "Let Content-Encoding name what the body is.",
+        status: 400,
+        cause,
+      }),
+  });
+  held.shrink(body.length);
+  return plain;
 }
 
 /** What an answer of `length` bytes is compressed with, if the client takes it (Accept-Encoding). */

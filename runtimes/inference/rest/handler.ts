@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { InferenceConfig } from "../../../lib/config/inference.ts";
 import { NaruError } from "../../../lib/errors.ts";
+import type { BodyBudget, HeldBytes } from "../../../lib/http/body-budget.ts";
 import { deadlineOf } from "../../../lib/http/deadline.ts";
 import { errorAnswer } from "../../../lib/http/error-answer.ts";
 import { type Logger, REQUEST_ID_HEADER, requestIdOf } from "../../../lib/telemetry/logger.ts";
@@ -14,12 +15,16 @@ import { compress, decompress, encodingFor } from "./compression.ts";
 import { RequestDecoder } from "./decode-thread.ts";
 import { type Route, routeOf } from "./route.ts";
 
+/** A question's or a command's body names a few parameters. */
+const controlBytes = 64 * 1024;
+
 const lengthHeader = "inference-header-content-length";
 
 export interface RestOptions {
   readonly repository: ModelRepository;
   readonly config: Pick<InferenceConfig, "revision" | "maxRequestBytes" | "requestTimeoutMilliseconds">;
   readonly server: ServerMetadata;
+  readonly bodies: BodyBudget;
   /** Takes new requests: false while the server drains. */
   readonly isReady: () => boolean;
   readonly log: Logger;
@@ -90,14 +95,30 @@ class Rest {
     name: string,
     version: string | undefined,
   ): Promise<void> {
+    const held = this.#options.bodies.open();
+    try {
+      await this.#answer(request, response, held, name, version);
+    } finally {
+      held.release();
+    }
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    held: HeldBytes,
+    name: string,
+    version: string | undefined,
+  ): Promise<void> {
     const { repository, config } = this.#options;
     const { headers } = request;
     const model = repository.get(name, version);
     const deadline = deadlineOf(headers, config.requestTimeoutMilliseconds, performance.now());
     const headerLength = headerLengthOf(headers[lengthHeader]);
-    const sent = await readBody(request, config.maxRequestBytes, headerLength);
+    const sent = await readBody(request, held, config.maxRequestBytes, headerLength);
     const encoding = headers["content-encoding"];
-    const body = encoding === undefined ? sent : await decompress(sent, encoding, config.maxRequestBytes);
+    const body =
+      encoding === undefined ? sent : await decompress(sent, encoding, config.maxRequestBytes, held);
     const decoded = this.#decoder.decode(body, headerLength);
     const inferRequest = decoded instanceof Promise ? await decoded : decoded;
     const answer = await model.infer(inferRequest, {
@@ -167,7 +188,7 @@ class Rest {
       case "load":
       case "unload":
         this.#allow(request, "POST");
-        checkControl(await readBody(request, this.#options.config.maxRequestBytes));
+        checkControl(await this.#small(request));
         await repository[route.kind](route.model);
         return json({});
       case "modelReady": {
@@ -189,10 +210,19 @@ class Rest {
 
   /** Triton's form: `{"ready": true}` asks for the ready ones only. */
   async #index(request: IncomingMessage): Promise<unknown> {
-    const body = request.method === "POST" ? await readBody(request, 64 * 1024) : Buffer.alloc(0);
+    const body = request.method === "POST" ? await this.#small(request) : Buffer.alloc(0);
     const entries = this.#options.repository.index();
     const readyOnly = body.length > 0 && parseObject(body.toString()).ready === true;
     return readyOnly ? entries.filter(({ state }) => state === "READY") : entries;
+  }
+
+  async #small(request: IncomingMessage): Promise<Buffer> {
+    const held = this.#options.bodies.open();
+    try {
+      return await readBody(request, held, controlBytes);
+    } finally {
+      held.release();
+    }
   }
 
   #modelReady(name: string, version: string | undefined): boolean {

@@ -1,4 +1,5 @@
 import { NaruError } from "../../../lib/errors.ts";
+import type { HeldBytes } from "../../../lib/http/body-budget.ts";
 import { deadlineExceeded, TIMEOUT_HEADER } from "../../../lib/http/deadline.ts";
 import { REQUEST_ID_HEADER } from "../../../lib/telemetry/logger.ts";
 import { encodeInferRequest } from "../../../lib/v2/infer-request.ts";
@@ -18,6 +19,8 @@ export interface GraphCall {
   readonly deadline: number;
   readonly maxBytes: number;
   readonly hold: HoldLimits | undefined;
+  /** Counts what nodes are sent and answer, beside the request itself. */
+  readonly held: HeldBytes;
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal;
 }
@@ -48,14 +51,19 @@ export async function inferByGraph(request: InferRequest, context: GraphCall): P
       {
         takes: context.graph.takes,
         split: context.graph.split,
-        call: (node, inputs, inner) => {
+        call: async (node, inputs, inner) => {
           const model = context.graph.models[node];
-          if (model === undefined) return Promise.resolve(inputs);
+          if (model === undefined) return inputs;
           const body = encodeInferRequest(
             { inputs, outputs: [], parameters: { ...parameters, binary_data_output: true } },
             { binary: true },
           );
-          return callNode(model, body, context, inner);
+          context.held.grow(body.body.length);
+          try {
+            return await callNode(model, body, context, inner);
+          } finally {
+            context.held.shrink(body.body.length);
+          }
         },
       },
       signal,
@@ -115,6 +123,7 @@ async function callOnce(
     body,
     signal,
     maxBytes: context.maxBytes,
+    held: context.held,
   });
   if (answer.status !== 200) throw refused(answer.status, answer.body);
   const length = answer.headers["inference-header-content-length"];

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { NaruError } from "../../../lib/errors.ts";
+import type { BodyBudget } from "../../../lib/http/body-budget.ts";
 import { deadlineOf } from "../../../lib/http/deadline.ts";
 import { requestIdOf } from "../../../lib/telemetry/logger.ts";
 import { decodeInferRequest } from "../../../lib/v2/infer-request.ts";
@@ -21,6 +22,7 @@ export interface GraphRestOptions {
   readonly timeoutMilliseconds: number;
   readonly maxRequestBytes: number;
   readonly hold: HoldLimits | undefined;
+  readonly bodies: BodyBudget;
   ended(outcome: Outcome, exchange: { request: InferRequest; response: InferResponse } | undefined): void;
 }
 
@@ -36,15 +38,16 @@ export async function inferOverRest(
   response.once("close", () => {
     if (!response.writableFinished) gone.abort(clientClosed());
   });
+  const held = options.bodies.open();
   let began = performance.now();
   let status = 200;
   let exchange: { request: InferRequest; response: InferResponse } | undefined;
   try {
     const deadline = deadlineOf(request.headers, options.timeoutMilliseconds, began);
     bodyKind(request, options.maxRequestBytes);
-    const bytes = await untilAborted(readBody(request, options.maxRequestBytes), gone.signal);
+    const bytes = await untilAborted(readBody(request, options.maxRequestBytes, held), gone.signal);
     began = performance.now();
-    const body = await inflate(bytes, request.headers["content-encoding"], options.maxRequestBytes);
+    const body = await inflate(bytes, request.headers["content-encoding"], options.maxRequestBytes, held);
     const asked = decodeInferRequest(body, headerLength(request));
     const answer = await inferByGraph(asked, {
       graph: options.graph,
@@ -53,6 +56,7 @@ export async function inferOverRest(
       deadline,
       maxBytes: options.maxRequestBytes,
       hold: options.hold,
+      held,
       signal: gone.signal,
     });
     send(response, encodeInferResponse(answer, asked), own);
@@ -60,6 +64,8 @@ export async function inferOverRest(
   } catch (thrown) {
     if (gone.signal.aborted) status = CLIENT_CLOSED;
     else status = answerError(response, thrown, request.complete ? own : { ...own, connection: "close" });
+  } finally {
+    held.release();
   }
   options.ended({ status, error: status >= 500, milliseconds: performance.now() - began }, exchange);
 }

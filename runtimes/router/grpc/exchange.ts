@@ -7,15 +7,17 @@ import {
 } from "node:http2";
 import { messageOf } from "../../../lib/errors.ts";
 import { type GrpcOutcome, GrpcStatus, outcomeOf } from "../../../lib/grpc/status.ts";
-import { deadlineExceeded, parseGrpcTimeout } from "../../../lib/http/deadline.ts";
+import { type BodyBudget, serverFull } from "../../../lib/http/body-budget.ts";
+import { deadlineExceeded } from "../../../lib/http/deadline.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../../../lib/telemetry/logger.ts";
-import { REFUSED_MS, REFUSED_PAUSE_MS } from "../forward-errors.ts";
+import { REFUSED_PAUSE_MS } from "../forward-errors.ts";
 import { REVISION_HEADER } from "../headers.ts";
 import type { HoldGate, HoldLimits } from "../hold.ts";
-import { messageHeaders, statusOf, trailersOf } from "./headers.ts";
+import { CallDeadline } from "./call-deadline.ts";
+import { messageHeaders, requestHeaders, statusOf, trailersOf } from "./headers.ts";
+import { KeptCall } from "./kept-call.ts";
 import { isError } from "./outcome.ts";
 import type { GrpcTap } from "./tap.ts";
-import { formatGrpcTimeout } from "./timeout.ts";
 import type { GrpcUpstream, PooledSession } from "./upstream.ts";
 
 /** What a call ended with. */
@@ -34,16 +36,12 @@ export interface GrpcExchangeOptions {
   readonly timeoutMilliseconds: number | undefined;
   /** Whether the call may run twice: V2 inference, which only reads. */
   readonly repeatable: boolean;
+  readonly bodies: BodyBudget;
   readonly hold: HoldLimits | undefined;
   readonly tap: GrpcTap | undefined;
   retried(): void;
   ended(outcome: GrpcOutcomeSeen): void;
 }
-
-/** What is kept to send a call again; a call that sent more is not repeated. */
-const KEPT_BYTES = 256 * 1024;
-/** A call that was refused as never begun may meet a second backend that is just going, hardly a third. */
-const MAX_REPEATS = 2;
 
 /**
  * Passes one HTTP/2 stream of gRPC to a backend and back: messages unparsed, backpressure and trailers both ways,
@@ -57,16 +55,12 @@ export class GrpcExchange {
   readonly #options: GrpcExchangeOptions;
   readonly #requestId: string;
   readonly #began = performance.now();
-  #deadline: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #deadline: CallDeadline | undefined;
   #pause: NodeJS.Timeout | undefined;
-  #kept: Buffer[] | undefined = [];
-  #keptBytes = 0;
+  readonly #kept: KeptCall;
   #clientEnded = false;
   #upstream: ClientHttp2Stream | undefined;
   #session: PooledSession | undefined;
-  #repeats = 0;
-  #broken = 0;
   #answered = false;
   #trailers: OutgoingHttpHeaders | undefined;
   #done = false;
@@ -77,6 +71,7 @@ export class GrpcExchange {
     this.#headers = headers;
     this.#options = options;
     this.#requestId = requestIdOf(headers);
+    this.#kept = new KeptCall(options.bodies.open());
   }
 
   start(): void {
@@ -88,16 +83,9 @@ export class GrpcExchange {
       this.#upstream?.end();
     });
     client.on("wantTrailers", () => client.sendTrailers(this.#trailers ?? trailersOf(LOST)));
-    const asked = this.#headers["grpc-timeout"];
-    const own = typeof asked === "string" ? parseGrpcTimeout(asked) : undefined;
-    const limit = Math.min(
-      own ?? Number.POSITIVE_INFINITY,
-      this.#options.timeoutMilliseconds ?? Number.POSITIVE_INFINITY,
+    this.#deadline = new CallDeadline(this.#headers, this.#options.timeoutMilliseconds, this.#began, () =>
+      this.#fail(outcomeOf(deadlineExceeded())),
     );
-    if (Number.isFinite(limit)) {
-      this.#deadline = this.#began + limit;
-      this.#timer = setTimeout(() => this.#late(), Math.min(limit, MAX_TIMER_MS));
-    }
     if (this.#options.gate.closed && this.#options.hold !== undefined)
       void this.#holdThenSend(this.#options.hold);
     else this.#send();
@@ -108,7 +96,10 @@ export class GrpcExchange {
     this.#session = session;
     let upstream: ClientHttp2Stream;
     try {
-      upstream = session.session.request(this.#requestHeaders(), { endStream: false });
+      upstream = session.session.request(
+        requestHeaders(this.#headers, this.#requestId, this.#deadline?.remaining),
+        { endStream: false },
+      );
     } catch (thrown) {
       // The session ended between its choice and its use.
       this.#failedBeforeAnswer(messageOf(thrown), true);
@@ -130,42 +121,26 @@ export class GrpcExchange {
       session.streams -= 1;
       if (this.#upstream === upstream) this.#backendClosed(upstream, session, broke);
     });
-    for (const chunk of this.#kept ?? []) upstream.write(chunk);
+    for (const chunk of this.#kept.chunks) upstream.write(chunk);
     if (this.#clientEnded) upstream.end();
   }
 
-  #requestHeaders(): OutgoingHttpHeaders {
-    const headers = messageHeaders(this.#headers);
-    for (const name of [":method", ":path", ":authority", ":scheme"] as const) {
-      if (this.#headers[name] !== undefined) headers[name] = this.#headers[name];
-    }
-    // Names that a header of ours must not be confused with were dropped with the rest of the connection's own.
-    headers.te = "trailers";
-    headers[REQUEST_ID_HEADER] = this.#requestId;
-    if (this.#deadline !== undefined) {
-      headers["grpc-timeout"] = formatGrpcTimeout(this.#deadline - performance.now());
-    }
-    return headers;
-  }
-
   #fromClient(chunk: Buffer): void {
+    if (this.#done) return;
     this.#options.tap?.request(chunk);
-    if (this.#kept !== undefined) {
-      this.#keptBytes += chunk.length;
-      if (this.#keptBytes <= KEPT_BYTES) this.#kept.push(chunk);
-      // Nothing was sent yet while it is held: then nothing may be forgotten, and the client has to wait.
-      else if (this.#upstream === undefined) {
-        this.#kept.push(chunk);
-        this.#client.pause();
-      } else this.#kept = undefined;
+    const kept = this.#kept.keep(chunk, this.#upstream !== undefined);
+    if (kept === "full") {
+      this.#fail(outcomeOf(serverFull()));
+      return;
     }
+    if (kept === "wait") this.#client.pause();
     if (this.#upstream?.write(chunk) === false) this.#client.pause();
   }
 
   #onResponse(received: IncomingHttpHeaders, flags: number): void {
     if (this.#done || this.#client.destroyed) return;
     this.#answered = true;
-    this.#kept = undefined;
+    this.#kept.forget();
     this.#options.tap?.answering(received);
     const headers = messageHeaders(received);
     headers[":status"] = Number(received[":status"] ?? 200);
@@ -213,24 +188,26 @@ export class GrpcExchange {
     const { hold, repeatable, retried } = this.#options;
     if (this.#done) return;
     this.#upstream = undefined;
-    const connected = this.#session?.connected === true;
-    if (this.#kept !== undefined) {
-      if (neverBegun && !connected && hold !== undefined) {
-        void this.#holdThenSend(hold);
-        return;
-      }
-      if (neverBegun && !connected && performance.now() - this.#began < REFUSED_MS) {
-        retried();
-        this.#pause = setTimeout(() => this.#send(), REFUSED_PAUSE_MS);
-        return;
-      }
-      if (neverBegun ? this.#repeats < MAX_REPEATS : repeatable && this.#broken === 0) {
-        if (neverBegun) this.#repeats += 1;
-        else this.#broken += 1;
-        retried();
-        this.#send();
-        return;
-      }
+    const next = this.#kept.afterFailure({
+      neverBegun,
+      connected: this.#session?.connected === true,
+      holds: hold !== undefined,
+      repeatable,
+      milliseconds: performance.now() - this.#began,
+    });
+    if (next === "hold" && hold !== undefined) {
+      void this.#holdThenSend(hold);
+      return;
+    }
+    if (next === "pause") {
+      retried();
+      this.#pause = setTimeout(() => this.#send(), REFUSED_PAUSE_MS);
+      return;
+    }
+    if (next === "now") {
+      retried();
+      this.#send();
+      return;
     }
     this.#fail({ code: GrpcStatus.UNAVAILABLE, message: `no answer of the revision's backend: ${why}` });
   }
@@ -248,18 +225,6 @@ export class GrpcExchange {
     if (this.#done) return;
     this.#send();
     this.#client.resume();
-  }
-
-  #late(): void {
-    if (this.#done) return;
-    if (this.#deadline !== undefined && performance.now() < this.#deadline) {
-      this.#timer = setTimeout(
-        () => this.#late(),
-        Math.min(this.#deadline - performance.now(), MAX_TIMER_MS),
-      );
-      return;
-    }
-    this.#fail(outcomeOf(deadlineExceeded()));
   }
 
   #clientClosed(): void {
@@ -291,7 +256,8 @@ export class GrpcExchange {
         { endStream: true },
       );
     }
-    // What the client may still send is not wanted.
+    // What the client may still send is not wanted; unread, it would keep the stream from closing.
+    client.resume();
     client.close(constants.NGHTTP2_NO_ERROR);
   }
 
@@ -304,8 +270,8 @@ export class GrpcExchange {
 
   #end(code: number): void {
     this.#done = true;
-    this.#kept = undefined;
-    clearTimeout(this.#timer);
+    this.#kept.forget();
+    this.#deadline?.stop();
     clearTimeout(this.#pause);
     this.#options.ended({
       code,
@@ -314,8 +280,5 @@ export class GrpcExchange {
     });
   }
 }
-
-/** Node's timers take no more; a longer deadline is looked at again then. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const LOST: GrpcOutcome = { code: GrpcStatus.UNAVAILABLE, message: "the backend broke off in its answer" };

@@ -135,6 +135,8 @@ function aboutModel<In>(
 function streamOf(router: Router, routing: Routing, track: Track, graph: CheckedGraph): StreamMethod {
   return async (messages, writer, call) => {
     for await (const message of messages) {
+      // All that is added until the answer has gone is this message's: its nodes' answers, too.
+      const others = call.held.bytes - message.length;
       let answer: Parameters<typeof encodeModelStreamInferResponse>[0];
       try {
         answer = { response: await infer(router, routing, track, graph, message, call) };
@@ -143,6 +145,7 @@ function streamOf(router: Router, routing: Routing, track: Track, graph: Checked
         answer = { error: outcomeOf(thrown).message, id: "" };
       }
       await writer.write(sealFrame(encodeModelStreamInferResponse(answer, frameHeaderBytes)));
+      call.held.shrink(call.held.bytes - others);
     }
   };
 }
@@ -172,9 +175,10 @@ async function infer(
       deadline: deadlineOf(call.headers, config.requestTimeoutMilliseconds, began),
       maxBytes: config.maxRequestBytes,
       hold: config.hold,
+      held: call.held,
       signal: gone.signal,
     });
-    if (routing.mirrors(track)) submitGraphSample(router.mirror, routing, { request, response });
+    if (routing.mirrors(track)) submitGraphSample(router, routing, { request, response });
     return response;
   } catch (thrown) {
     code = gone.signal.aborted ? GrpcStatus.CANCELLED : outcomeOf(thrown).code;

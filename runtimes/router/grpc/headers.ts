@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { encodeGrpcMessage, type GrpcOutcome, GrpcStatus } from "../../../lib/grpc/status.ts";
+import { REQUEST_ID_HEADER } from "../../../lib/telemetry/logger.ts";
+import { formatGrpcTimeout } from "./timeout.ts";
 
 export function trailersOf({ code, message }: GrpcOutcome): OutgoingHttpHeaders {
   return { "grpc-status": String(code), "grpc-message": encodeGrpcMessage(message) };
@@ -25,5 +27,22 @@ export function messageHeaders(received: IncomingHttpHeaders): OutgoingHttpHeade
     if (name.startsWith(":") || CONNECTION_OWN.has(name)) continue;
     headers[name] = received[name];
   }
+  return headers;
+}
+
+/** A call's headers as the backend gets them; `remaining`: milliseconds until its deadline, if it has one. */
+export function requestHeaders(
+  received: IncomingHttpHeaders,
+  requestId: string,
+  remaining: number | undefined,
+): OutgoingHttpHeaders {
+  const headers = messageHeaders(received);
+  for (const name of [":method", ":path", ":authority", ":scheme"] as const) {
+    if (received[name] !== undefined) headers[name] = received[name];
+  }
+  // Names that a header of ours must not be confused with were dropped with the rest of the connection's own.
+  headers.te = "trailers";
+  headers[REQUEST_ID_HEADER] = requestId;
+  if (remaining !== undefined) headers["grpc-timeout"] = formatGrpcTimeout(remaining);
   return headers;
 }

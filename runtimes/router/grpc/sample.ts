@@ -3,6 +3,7 @@ import { NaruError } from "../../../lib/errors.ts";
 import { type Decompress, decompressorFor } from "../../../lib/grpc/compression.ts";
 import { FrameReader } from "../../../lib/grpc/frame.ts";
 import { decodeModelInferResponse } from "../../../lib/grpc/infer-response.ts";
+import { type HeldBytes, serverFull } from "../../../lib/http/body-budget.ts";
 import type { InferResponse } from "../../../lib/v2/types.ts";
 import { MAX_SAMPLE_BYTES, type Mirror } from "../mirror/mirror.ts";
 import type { Routing, Track } from "../routing.ts";
@@ -16,8 +17,11 @@ export class GrpcSample implements GrpcTap {
   readonly #answerChunks: Buffer[] = [];
   #answerEncoding: string | undefined;
   #bytes = 0;
+  readonly #held: HeldBytes;
 
-  constructor(headers: IncomingHttpHeaders) {
+  /** `held` counts what is kept, until `submit`'s comparison is over or `release` is called. */
+  constructor(headers: IncomingHttpHeaders, held: HeldBytes) {
+    this.#held = held;
     this.#encoding = encodingOf(headers);
   }
 
@@ -35,18 +39,25 @@ export class GrpcSample implements GrpcTap {
 
   submit(mirror: Mirror, routing: Routing, canary: Track): void {
     const { config } = routing;
-    if (config.mirror === undefined || canary.target.kind !== "backend") return;
-    const { grpc } = canary.target.backend;
-    if (grpc === undefined) return;
+    const grpc = canary.target.kind === "backend" ? canary.target.backend.grpc : undefined;
+    if (config.mirror === undefined || grpc === undefined) {
+      this.release();
+      return;
+    }
     const maxBytes = config.maxRequestBytes;
     mirror.submit({
       canary,
       comparison: config.mirror,
       bytes: this.#bytes,
       timeoutMilliseconds: config.requestTimeoutMilliseconds,
-      stableAnswer: () => decode(this.#answerChunks, this.#answerEncoding, maxBytes),
+      stableAnswer: () => decode(this.#answerChunks, this.#answerEncoding, maxBytes, this.#held),
       canaryAnswer: (signal) => this.#ask(grpc, signal, maxBytes),
+      release: () => this.release(),
     });
+  }
+
+  release(): void {
+    this.#held.release();
   }
 
   #ask(upstream: GrpcUpstream, signal: AbortSignal, maxBytes: number): Promise<InferResponse> {
@@ -62,6 +73,7 @@ export class GrpcSample implements GrpcTap {
     pooled.streams += 1;
     const chunks: Buffer[] = [];
     let length = 0;
+    let full = false;
     let status: unknown;
     let encoding: string | undefined;
     const onAbort = (): void => stream.close(constants.NGHTTP2_CANCEL);
@@ -72,7 +84,8 @@ export class GrpcSample implements GrpcTap {
     });
     stream.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      if (length > maxBytes) stream.close(constants.NGHTTP2_CANCEL);
+      full ||= !this.#held.tryGrow(chunk.length);
+      if (full || length > maxBytes) stream.close(constants.NGHTTP2_CANCEL);
       else chunks.push(chunk);
     });
     stream.on("trailers", (trailers) => {
@@ -82,7 +95,9 @@ export class GrpcSample implements GrpcTap {
     stream.on("close", () => {
       pooled.streams -= 1;
       signal.removeEventListener("abort", onAbort);
-      if (status === "0" && length <= maxBytes) decode(chunks, encoding, maxBytes).then(resolve, reject);
+      if (full) reject(serverFull());
+      else if (status === "0" && length <= maxBytes)
+        decode(chunks, encoding, maxBytes, this.#held).then(resolve, reject);
       else reject(refused(status));
     });
     for (const chunk of this.#requestChunks) stream.write(chunk);
@@ -92,11 +107,19 @@ export class GrpcSample implements GrpcTap {
 
   #keep(chunks: Buffer[], chunk: Buffer): void {
     this.#bytes += chunk.length;
-    if (this.#bytes <= MAX_SAMPLE_BYTES) chunks.push(chunk);
+    if (this.#bytes > MAX_SAMPLE_BYTES) this.#forget();
+    else if (this.#held.tryGrow(chunk.length)) chunks.push(chunk);
     else {
-      this.#requestChunks.length = 0;
-      this.#answerChunks.length = 0;
+      // A copy is never worth a request of a client: it is dropped as one that is too large.
+      this.#bytes = Number.POSITIVE_INFINITY;
+      this.#forget();
     }
+  }
+
+  #forget(): void {
+    this.#requestChunks.length = 0;
+    this.#answerChunks.length = 0;
+    this.#held.shrink(this.#held.bytes);
   }
 }
 
@@ -110,6 +133,7 @@ async function decode(
   chunks: readonly Buffer[],
   encoding: string | undefined,
   maxBytes: number,
+  held: HeldBytes,
 ): Promise<InferResponse> {
   const reader = new FrameReader(maxBytes);
   const [frame] = chunks.flatMap((chunk) => reader.push(chunk));
@@ -117,7 +141,7 @@ async function decode(
   if (!frame.compressed) return decodeModelInferResponse(frame.message);
   const decompress: Decompress | undefined = decompressorFor(encoding);
   if (decompress === undefined) throw refused("compression");
-  return decodeModelInferResponse(await decompress(frame.message, maxBytes));
+  return decodeModelInferResponse(await decompress(frame.message, maxBytes, held));
 }
 
 function refused(status: unknown): NaruError {

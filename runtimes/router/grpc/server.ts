@@ -27,6 +27,7 @@ export function routerGrpcServer(router: Router, log: Logger): Http2Server {
       handler = grpcHandler({
         methods: graphMethods(router, routing, track),
         maxMessageBytes: routing.config.maxRequestBytes,
+        bodies: router.bodies,
         requestTimeoutMilliseconds: routing.config.http.bodyTimeoutSeconds * 1000,
         onFault: (path, error) => log.error({ err: error, path }, "a graph failed"),
       });
@@ -73,13 +74,14 @@ function passOn(
   }
   router.began();
   const unary = headers[":path"] === MODEL_INFER;
-  const sample = unary && routing.mirrors(track) ? new GrpcSample(headers) : undefined;
+  const sample = unary && routing.mirrors(track) ? new GrpcSample(headers, router.bodies.open()) : undefined;
   new GrpcExchange(stream, headers, {
     upstream: backend.grpc,
     gate: backend.gate,
     revision: track.revision,
     timeoutMilliseconds: unary || question ? routing.config.requestTimeoutMilliseconds : undefined,
     repeatable: unary || question,
+    bodies: router.bodies,
     hold: question ? undefined : routing.config.hold,
     tap: sample,
     retried: track.metrics.retried,
@@ -88,9 +90,8 @@ function passOn(
       if (question) return;
       track.counters.ended(milliseconds, error);
       track.metrics.ended(`grpc_${code}`, milliseconds);
-      if (sample !== undefined && code === 0 && routing.canary !== undefined) {
-        sample.submit(router.mirror, routing, routing.canary);
-      }
+      if (code === 0 && routing.canary !== undefined) sample?.submit(router.mirror, routing, routing.canary);
+      else sample?.release();
     },
   }).start();
 }

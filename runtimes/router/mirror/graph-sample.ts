@@ -1,23 +1,26 @@
 import { randomUUID } from "node:crypto";
 import type { InferRequest, InferResponse, Tensor } from "../../../lib/v2/types.ts";
 import { inferByGraph } from "../graph/infer.ts";
+import type { Router } from "../router.ts";
 import type { Routing } from "../routing.ts";
-import type { Mirror } from "./mirror.ts";
 
 /** Submits a request that stable's graph answered to the canary's graph. */
 export function submitGraphSample(
-  mirror: Mirror,
+  { mirror, bodies }: Pick<Router, "mirror" | "bodies">,
   routing: Routing,
   { request, response }: { request: InferRequest; response: InferResponse },
 ): void {
   const { canary, config } = routing;
   if (canary === undefined || config.mirror === undefined || canary.target.kind !== "graph") return;
   const { graph } = canary.target;
+  // The tensors that it keeps are within the mirror's own bound; what the canary's nodes answer is held beside.
+  const held = bodies.open();
   mirror.submit({
     canary,
     comparison: config.mirror,
     bytes: sizeOf(request.inputs) + sizeOf(response.outputs),
     timeoutMilliseconds: config.requestTimeoutMilliseconds,
+    release: () => held.release(),
     stableAnswer: () => Promise.resolve(response),
     canaryAnswer: (signal) =>
       inferByGraph(request, {
@@ -27,6 +30,7 @@ export function submitGraphSample(
         deadline: performance.now() + config.requestTimeoutMilliseconds,
         maxBytes: config.maxRequestBytes,
         hold: undefined,
+        held,
         signal,
       }),
   });

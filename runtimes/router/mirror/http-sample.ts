@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { NaruError } from "../../../lib/errors.ts";
+import type { HeldBytes } from "../../../lib/http/body-budget.ts";
 import { decodeInferResponse } from "../../../lib/v2/infer-response.ts";
 import type { InferResponse } from "../../../lib/v2/types.ts";
 import type { Backend } from "../backend.ts";
@@ -24,8 +25,11 @@ export class HttpSample implements MirrorTap {
   #answerHeaders: IncomingHttpHeaders = {};
   #status = 0;
   #bytes = 0;
+  readonly #held: HeldBytes;
 
-  constructor(path: string, headers: IncomingHttpHeaders) {
+  /** `held` counts what is kept, until `submit`'s comparison is over or `release` is called. */
+  constructor(path: string, headers: IncomingHttpHeaders, held: HeldBytes) {
+    this.#held = held;
     this.#path = path;
     this.#headers = headers;
   }
@@ -46,7 +50,10 @@ export class HttpSample implements MirrorTap {
   /** The exchange ended. Only what stable answered with 200 can be compared. */
   submit(mirror: Mirror, routing: Routing, canary: Track): void {
     const { config } = routing;
-    if (this.#status !== 200 || config.mirror === undefined || canary.target.kind !== "backend") return;
+    if (this.#status !== 200 || config.mirror === undefined || canary.target.kind !== "backend") {
+      this.release();
+      return;
+    }
     const { backend } = canary.target;
     const maxBytes = config.maxRequestBytes;
     mirror.submit({
@@ -54,9 +61,15 @@ export class HttpSample implements MirrorTap {
       comparison: config.mirror,
       bytes: this.#bytes,
       timeoutMilliseconds: config.requestTimeoutMilliseconds,
-      stableAnswer: () => decode(Buffer.concat(this.#answerChunks), this.#answerHeaders, maxBytes),
+      stableAnswer: () =>
+        decode(Buffer.concat(this.#answerChunks), this.#answerHeaders, maxBytes, this.#held),
       canaryAnswer: (signal) => this.#ask(backend, signal, maxBytes),
+      release: () => this.release(),
     });
+  }
+
+  release(): void {
+    this.#held.release();
   }
 
   async #ask(backend: Backend, signal: AbortSignal, maxBytes: number): Promise<InferResponse> {
@@ -76,23 +89,37 @@ export class HttpSample implements MirrorTap {
       body: Buffer.concat(this.#requestChunks),
       signal,
       maxBytes,
+      held: this.#held,
     });
     if (status !== 200) throw refused(status);
-    return decode(body, received, maxBytes);
+    return decode(body, received, maxBytes, this.#held);
   }
 
   #keep(chunks: Buffer[], chunk: Buffer): void {
     this.#bytes += chunk.length;
-    if (this.#bytes <= MAX_SAMPLE_BYTES) chunks.push(chunk);
+    if (this.#bytes > MAX_SAMPLE_BYTES) this.#forget();
+    else if (this.#held.tryGrow(chunk.length)) chunks.push(chunk);
     else {
-      this.#requestChunks.length = 0;
-      this.#answerChunks.length = 0;
+      // A copy is never worth a request of a client: it is dropped as one that is too large.
+      this.#bytes = Number.POSITIVE_INFINITY;
+      this.#forget();
     }
+  }
+
+  #forget(): void {
+    this.#requestChunks.length = 0;
+    this.#answerChunks.length = 0;
+    this.#held.shrink(this.#held.bytes);
   }
 }
 
-async function decode(body: Buffer, headers: IncomingHttpHeaders, maxBytes: number): Promise<InferResponse> {
-  const plain = await inflate(body, headers["content-encoding"], maxBytes);
+async function decode(
+  body: Buffer,
+  headers: IncomingHttpHeaders,
+  maxBytes: number,
+  held: HeldBytes,
+): Promise<InferResponse> {
+  const plain = await inflate(body, headers["content-encoding"], maxBytes, held);
   const length = headers["inference-header-content-length"];
   return decodeInferResponse(plain, length === undefined ? undefined : Number(length));
 }

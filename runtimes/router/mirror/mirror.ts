@@ -1,3 +1,4 @@
+import { isServerFull } from "../../../lib/http/body-budget.ts";
 import type { InferResponse } from "../../../lib/v2/types.ts";
 import { isConnectionRefused } from "../forward-errors.ts";
 import type { Track } from "../routing.ts";
@@ -20,6 +21,8 @@ export interface Sample {
   /** Stable's answer; rejects where it is none that can be compared. */
   stableAnswer(): Promise<InferResponse>;
   canaryAnswer(signal: AbortSignal): Promise<InferResponse>;
+  /** Called once, when it was compared or dropped: gives back what is held for it. */
+  release(): void;
 }
 
 /**
@@ -38,9 +41,13 @@ export class Mirror {
   }
 
   submit(sample: Sample): void {
-    if (this.#closed) return;
+    if (this.#closed) {
+      sample.release();
+      return;
+    }
     if (sample.bytes > MAX_SAMPLE_BYTES || this.#bytes + sample.bytes > MAX_BYTES) {
       sample.canary.metrics.mirrored("dropped");
+      sample.release();
       return;
     }
     this.#bytes += sample.bytes;
@@ -51,7 +58,7 @@ export class Mirror {
   close(): void {
     this.#closed = true;
     for (const ending of this.#underWay) ending.abort(new Error("the router stops"));
-    this.#waiting.length = 0;
+    for (const sample of this.#waiting.splice(0)) sample.release();
   }
 
   #next(): void {
@@ -62,6 +69,7 @@ export class Mirror {
       void this.#compare(sample).finally(() => {
         this.#active -= 1;
         this.#bytes -= sample.bytes;
+        sample.release();
         this.#next();
       });
     }
@@ -89,9 +97,9 @@ export class Mirror {
       same = sameAnswer(stable, await sample.canaryAnswer(ending.signal), sample.comparison);
     } catch (error) {
       if (this.#closed) return;
-      if (isConnectionRefused(error)) {
+      if (isConnectionRefused(error) || isServerFull(error)) {
         // A Service leads to a pod a moment after it is Ready, or no more: not the canary's answer, whose readiness
-        // is judged by its pods.
+        // is judged by its pods. Nor is it the canary's when this router holds too much to take its answer.
         metrics.mirrored("dropped");
         return;
       }

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from "vitest";
 import { type HttpConfig, httpConfig } from "../../../lib/config/inference.ts";
 import { frameHeaderBytes, sealFrame } from "../../../lib/grpc/frame.ts";
 import { createGrpcServer } from "../../../lib/grpc/server.ts";
+import { BodyBudget } from "../../../lib/http/body-budget.ts";
 import { manageHttp2 } from "../../../lib/http/http2-lifecycle.ts";
 
 const closers: (() => void)[] = [];
@@ -19,6 +20,7 @@ async function serve(overrides: Partial<HttpConfig> = {}, delay = 0) {
   const config = { ...httpConfig.parse({}), ...overrides };
   const counts = { served: 0, faults: 0 };
   const server = createGrpcServer({
+    bodies: new BodyBudget(1024 * 1024 * 1024),
     maxMessageBytes: 1000,
     requestTimeoutMilliseconds: 10_000,
     onFault: () => counts.faults++,

@@ -9,6 +9,7 @@ import {
   decodeModelInferResponse,
   decodeModelStreamInferResponse,
 } from "../../../lib/grpc/infer-response.ts";
+import { BodyBudget, bodyBudgetBytes } from "../../../lib/http/body-budget.ts";
 import { createLogger } from "../../../lib/telemetry/logger.ts";
 import { createGrpc } from "../../../runtimes/inference/grpc-server.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -100,6 +101,7 @@ test("connections end at their age under load, and no call is lost", async () =>
     http: { connectionMaxAgeSeconds: 1, connectionMaxAgeJitterPercent: 50, connectionMaxAgeGraceSeconds: 5 },
   });
   const { server, lifecycle } = createGrpc({
+    bodies: new BodyBudget(bodyBudgetBytes(config)),
     repository: served.server.repository,
     config,
     server: { name: "naru", version: "0", extensions: [] },

@@ -8,6 +8,7 @@ import {
 } from "../../../lib/grpc/infer-response.ts";
 import { HealthStatus, healthCheckResponse, readyResponse } from "../../../lib/grpc/messages.ts";
 import { createGrpcServer, type GrpcCall, type GrpcMethod } from "../../../lib/grpc/server.ts";
+import { BodyBudget } from "../../../lib/http/body-budget.ts";
 import { manageHttp2 } from "../../../lib/http/http2-lifecycle.ts";
 import type { ServerLifecycle } from "../../../lib/http/lifecycle.ts";
 import type { TestModel } from "./v2-server.ts";
@@ -72,6 +73,7 @@ export async function startGrpcServer(
   ]);
   const server = createGrpcServer({
     methods,
+    bodies: new BodyBudget(1024 * 1024 * 1024),
     maxMessageBytes: 64 * 1024 * 1024,
     requestTimeoutMilliseconds: 30_000,
     onFault: () => undefined,
