@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const room of rooms.splice(0)) await room.standalone.stop();
   for (const child of children.splice(0)) child.kill("SIGKILL");
-  await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
 });
 
 async function open(options: Parameters<typeof openRoom>[0] = {}): Promise<Room> {
@@ -134,7 +134,8 @@ describe("the end of naru up", () => {
 
   test("without its state folder, which somebody removed, it still ends all it started", async () => {
     const { child, output } = await up();
-    await rm(join(dir, ".naru"), { recursive: true });
+    // Again where something was written into it meanwhile.
+    await rm(join(dir, ".naru"), { recursive: true, maxRetries: 20, retryDelay: 10 });
     child.kill("SIGINT");
     await eventually("ended", () => child.exitCode !== null);
     expect(child.exitCode, output()).toBe(0);
