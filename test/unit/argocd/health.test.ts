@@ -2,7 +2,9 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
+import type { ModelServingStatus } from "../../../crds/model-serving.ts";
 import { deployed } from "../model-serving/fixtures.ts";
+import type { World } from "../model-serving/world.ts";
 import { healthOf, healthScript } from "./lua-health.ts";
 import { situations } from "./situations.ts";
 
@@ -11,6 +13,37 @@ import { situations } from "./situations.ts";
  * the operator's decisions: `npx vitest run test/unit/argocd -u` writes them anew.
  */
 const FOLDER = join(import.meta.dirname, "../../../argocd/resource_customizations/naru.dev/ModelServing");
+
+/**
+ * What a health check may go by, with revisions named in order: files of the whole object would change with every field
+ * that pods are made of.
+ */
+function asArgoReads({ resource }: World): object {
+  const { apiVersion, kind, metadata } = resource;
+  const {
+    observedGeneration,
+    conditions,
+    canary,
+    revision,
+    failedRevisions = [],
+  } = (resource.status ?? {}) as ModelServingStatus;
+  const status = {
+    observedGeneration,
+    conditions,
+    canary: canary && { revision: canary.revision, phase: canary.phase },
+  };
+  const object = JSON.stringify({ apiVersion, kind, metadata, ...(resource.status ? { status } : {}) });
+  const revisions = [
+    revision,
+    canary?.revision,
+    ...failedRevisions,
+    ...(object.match(/(?<=revision )\w{10}/g) ?? []),
+  ];
+  const named = [...new Set(revisions.filter((one) => one !== undefined))];
+  return JSON.parse(
+    named.reduce((text, one, index) => text.replaceAll(one, ["first", "second"][index] ?? "third"), object),
+  );
+}
 
 interface Conditions {
   conditions: { type: string; observedGeneration: number }[];
@@ -24,7 +57,7 @@ describe("the health of a ModelServing in Argo CD", () => {
   });
 
   test.each(situations)("$name", async ({ name, status, make }) => {
-    const { resource } = await make();
+    const resource = asArgoReads(await make());
     await expect(stringify(resource, { lineWidth: 0 })).toMatchFileSnapshot(
       join(FOLDER, "testdata", `${name}.yaml`),
     );
@@ -43,8 +76,9 @@ describe("the health of a ModelServing in Argo CD", () => {
     await expect(stringify({ tests }, { lineWidth: 0 })).toMatchFileSnapshot(
       join(FOLDER, "health_test.yaml"),
     );
+    // Files that a test run writes are there when it is over.
     const files = readdirSync(join(FOLDER, "testdata")).map((file) => basename(file, ".yaml"));
-    expect(files.sort()).toEqual(situations.map(({ name }) => name).sort());
+    expect(situations.map(({ name }) => name)).toEqual(expect.arrayContaining(files));
   });
 
   test("does not take a condition of an earlier generation for one of this", async () => {
