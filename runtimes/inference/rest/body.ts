@@ -68,7 +68,7 @@ export function bodyTooLarge(maxBytes: number): NaruError {
   );
 }
 
-function cutOff(): NaruError {
+export function cutOff(): NaruError {
   return new NaruError({
     code: "ClientClosed",
     message: "the client left before its request was complete",

@@ -1,17 +1,15 @@
 import type { InferRequest, Tensor } from "../../../lib/v2/types.ts";
 
-/** To the decoding thread. */
+/** To the decoding thread, which has one at a time. */
 export interface DecodeJob {
-  readonly id: number;
   readonly body: Uint8Array;
   readonly headerLength: number | undefined;
 }
 
 /** From it: the request, or the NaruError that decoding threw. */
 export type DecodeAnswer =
-  | { readonly id: number; readonly request: InferRequest }
+  | { readonly request: InferRequest }
   | {
-      readonly id: number;
       readonly code: string;
       readonly message: string;
       readonly remedy: string;

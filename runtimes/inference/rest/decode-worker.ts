@@ -4,17 +4,16 @@ import { decodeInferRequest } from "../../../lib/v2/infer-request.ts";
 import { buffersOf, type DecodeAnswer, type DecodeJob } from "./decode-messages.ts";
 
 /** The thread that a DecodeThread starts. */
-parentPort?.on("message", ({ id, body, headerLength }: DecodeJob) => {
+parentPort?.on("message", ({ body, headerLength }: DecodeJob) => {
   let answer: DecodeAnswer;
   let buffers: ArrayBuffer[] = [];
   try {
     const request = decodeInferRequest(body, headerLength);
-    answer = { id, request };
+    answer = { request };
     buffers = buffersOf(request.inputs);
   } catch (thrown) {
     const known = thrown instanceof NaruError ? thrown : undefined;
     answer = {
-      id,
       code: known?.code ?? "InternalError",
       message: messageOf(thrown),
       remedy: known?.remedy ?? "Report it as a fault of Naru.",

@@ -119,10 +119,11 @@ class Rest {
     const encoding = headers["content-encoding"];
     const body =
       encoding === undefined ? sent : await decompress(sent, encoding, config.maxRequestBytes, held);
-    const decoded = this.#decoder.decode(body, headerLength);
+    const signal = new ClientSignal(request.socket);
+    const decoded = this.#decoder.decode(body, headerLength, { signal, deadline });
     const inferRequest = decoded instanceof Promise ? await decoded : decoded;
     const answer = await model.infer(inferRequest, {
-      signal: new ClientSignal(request.socket),
+      signal,
       deadline,
       protocol: "rest",
     });
