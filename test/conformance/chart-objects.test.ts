@@ -109,6 +109,10 @@ describe.skipIf(missing !== undefined)("the chart's objects, on a real API serve
     );
     expect((await kubectl(server, ["get", "msv", "-A", "-o", "name"])).stdout).toBe(before);
 
+    // As an older chart is installed that is to leave the newer definition alone.
+    await runHelm(helmPath(), ["upgrade", "naru", CHART, ...release, "--set", "crds.enabled=false"], env);
+    expect((await kubectl(server, ["get", "msv", "-A", "-o", "name"])).stdout).toBe(before);
+
     await runHelm(helmPath(), ["uninstall", "naru", ...release], env);
     expect((await kubectl(server, ["-n", SYSTEM, "get", "deployment", "-o", "name"])).stdout).toBe("");
     expect((await kubectl(server, ["get", "msv", "-A", "-o", "name"])).stdout).toBe(before);
