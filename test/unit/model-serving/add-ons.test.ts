@@ -97,6 +97,7 @@ describe("a ServiceMonitor", () => {
     expect(monitor?.spec).toEqual({
       namespaceSelector: { matchNames: ["default"] },
       selector: { matchLabels: { "naru.dev/model-serving": "digits" } },
+      targetLabels: ["naru.dev/model-serving"],
       endpoints: [{ targetPort: "admin", path: "/metrics", interval: "15s" }],
     });
     const services = world.objects.all().filter(({ kind }) => kind === "Service");
