@@ -10,7 +10,7 @@ export const FIELD_MANAGER = "naru-operator";
 /**
  * Server-side apply by force, that knows from whom it took a field. It is sent without force first: that is the whole
  * cost where nobody else holds a field with another value, and where somebody does, the server's refusal names them,
- * exactly. (A cache that keeps `managedFields` would answer from a moment ago, for a third more memory.)
+ * exactly. (A cache that keeps `managedFields` would answer from a moment ago, and weigh more.)
  * @throws ApiError; what `gate` throws
  */
 export async function applyObject(

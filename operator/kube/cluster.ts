@@ -153,7 +153,7 @@ class ApiServerCluster implements KubeCluster {
   }
 
   async delete(ref: ObjectRef, { uid }: { uid?: string } = {}): Promise<void> {
-    const resource = this.#discovery.find(ref);
+    const resource = this.#find(ref);
     if (resource === undefined) return;
     const body = {
       apiVersion: "v1",
@@ -176,7 +176,7 @@ class ApiServerCluster implements KubeCluster {
   }
 
   serves(kind: ObjectKind): boolean {
-    if (this.#discovery.find(kind) === undefined) return false;
+    if (this.#find(kind) === undefined) return false;
     const source = this.#sources.get(keyOf(kind));
     return source === undefined || !source.isSettled || source.readable;
   }
@@ -231,9 +231,13 @@ class ApiServerCluster implements KubeCluster {
     for (const [key, source] of this.#sources) source.serve(this.#readable(kindOf(key)));
   }
 
+  #find(kind: ObjectKind): Resource | undefined {
+    return this.#discovery.find(kind) ?? this.#sources.get(keyOf(kind))?.resource;
+  }
+
   /** @throws ClusterError NotServed */
   #resource(kind: ObjectKind): Resource {
-    const resource = this.#discovery.find(kind);
+    const resource = this.#find(kind);
     if (resource === undefined) throw notServed(kind);
     return resource;
   }

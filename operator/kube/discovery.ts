@@ -56,10 +56,15 @@ export class Discovery {
     return this.#resources.get(keyOf(kind));
   }
 
-  /** Resolves when the server has answered for the first time, however long that takes, or when `signal` aborts. */
+  /**
+   * Resolves when the server has answered for the first time, however long that takes, or when `signal` aborts.
+   * @throws NaruError ApiServerTooOld, KubeConfigUnusable: no waiting mends them
+   */
   async first(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; failures += 1) {
-      if (await this.#look(signal)) return;
+      const thrown = await this.#look(signal);
+      if (thrown === undefined) return;
+      if (thrown instanceof NaruError) throw thrown;
       await pause(this.#clock, jittered(failures, FIRST_RETRY, LONGEST_RETRY), signal);
     }
   }
@@ -81,17 +86,18 @@ export class Discovery {
     this.#wake?.();
   }
 
-  async #look(signal: AbortSignal): Promise<boolean> {
+  /** Answers what went wrong, if anything did. */
+  async #look(signal: AbortSignal): Promise<unknown> {
     try {
       const answers = await Promise.all(
         ["/api", "/apis"].map((path) => this.#client.request("GET", path, { accept: AGGREGATED, signal })),
       );
       this.#resources = readDiscovery(answers, this.#resources);
       this.#onChange();
-      return true;
+      return undefined;
     } catch (thrown) {
       if (!signal.aborted) this.#log.warn({ error: messageOf(thrown) }, "the API server's kinds are unknown");
-      return false;
+      return thrown;
     }
   }
 }

@@ -33,6 +33,7 @@ export interface KindSourceOptions {
 }
 
 interface Running {
+  readonly resource: Resource;
   readonly stop: AbortController;
   readonly scopes: readonly string[];
   readonly reflectors: readonly Reflector[];
@@ -63,6 +64,14 @@ export class KindSource {
     return [...this.#states.values()].some((state) => state === "listed" || state === "unreachable");
   }
 
+  /**
+   * How it is read, as long as it can be. A server that has just begun leaves kinds out of what it says it serves; what
+   * is watched is served all the same.
+   */
+  get resource(): Resource | undefined {
+    return this.readable ? this.#running?.resource : undefined;
+  }
+
   /** Whether it is known what can be read: false until the first listing has ended in some way. */
   get isSettled(): boolean {
     return this.#running === undefined || this.#running.scopes.every((scope) => this.#states.has(scope));
@@ -89,7 +98,7 @@ export class KindSource {
   serve(resource: Resource | undefined): void {
     if (this.#stopped) return;
     if (resource !== undefined && this.#running === undefined) this.#start(resource);
-    // What discovery leaves out may be a server that has just begun: only what can't be read either is given up.
+    // Only what can't be read either is given up.
     if (resource === undefined && this.#running !== undefined && this.isSettled && !this.readable)
       this.#end();
   }
@@ -109,7 +118,7 @@ export class KindSource {
     const stop = new AbortController();
     const reflectors = scopes.map((scope) => this.#reflector(resource, scope));
     const ended = Promise.all(reflectors.map((reflector) => reflector.run(stop.signal)));
-    this.#running = { stop, scopes, reflectors, ended };
+    this.#running = { resource, stop, scopes, reflectors, ended };
   }
 
   #end(): void {
@@ -143,13 +152,13 @@ export class KindSource {
   }
 
   #onState(scope: string, state: ReflectorState, ofScope: (object: KubeObject) => boolean): void {
-    // Before the first listing, a server that can't be reached says nothing about what can be read.
-    if (state === "unreachable" && !this.#states.has(scope)) return;
-    if (state === "unreachable" && this.#states.get(scope) !== "listed") return;
+    const before = this.#states.get(scope);
+    // A server that can't be reached says nothing about what may be read.
+    if (state === "unreachable" && before !== "listed") return;
     this.#states.set(scope, state);
     if (state === "forbidden" || state === "absent") this.cache.removeIf(ofScope);
     this.#tellWaiting(this.isSettled);
-    if (state === "absent") this.#options.onAbsent();
+    if (state === "absent" && before !== "absent") this.#options.onAbsent();
   }
 
   #tellWaiting(now: boolean): void {
@@ -159,7 +168,7 @@ export class KindSource {
   }
 }
 
-/** Who holds which field is asked of the server when it matters, and is a third of what an object weighs. */
+/** Who holds which field is much of what an object weighs, and is asked of the server when it matters. */
 export function withoutManagedFields(object: KubeObject): KubeObject {
   const { managedFields: _, ...metadata } = object.metadata;
   return { ...object, metadata };
