@@ -1,8 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { Agent, type Dispatcher, ProxyAgent, request } from "undici";
+import { systemClock } from "../engine/clock.ts";
 import { ApiError, errorFromAnswer, errorFromSilence, retryAfterOf } from "./api-error.ts";
 import type { Connection, Credentials, TlsOptions } from "./connection.ts";
 import { jsonLines } from "./json-lines.ts";
+import { pause } from "./time-limit.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -58,6 +59,7 @@ const LARGEST_ERROR = 64 * 1024;
 /** The longest that a server's Retry-After is waited for here; a longer one is left to the caller. */
 const LONGEST_RETRY_AFTER = 5_000;
 const RETRIES = 3;
+const NEVER = new AbortController().signal;
 
 export interface ApiClientOptions {
   readonly connections?: number;
@@ -94,7 +96,8 @@ class UndiciApiClient implements ApiClient {
         const refused = thrown instanceof ApiError && (thrown.status === 429 || thrown.status === 503);
         const wait = refused ? thrown.retryAfter : undefined;
         if (wait === undefined || wait > LONGEST_RETRY_AFTER || left <= 0) throw thrown;
-        await delay(wait * (1 + Math.random() / 10), undefined, signalOf(options.signal));
+        await pause(systemClock, wait * (1 + Math.random() / 10), options.signal ?? NEVER);
+        options.signal?.throwIfAborted();
       }
     }
   }
@@ -235,8 +238,4 @@ async function readBody(body: Dispatcher.ResponseData["body"], largest: number):
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
-}
-
-function signalOf(signal: AbortSignal | undefined): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
 }

@@ -144,6 +144,18 @@ describe("the API server's client", () => {
     await expect(reading).rejects.toBe(reason);
   });
 
+  test("a wait for a busy server is called off with that reason too", async () => {
+    const { client, asked } = await against((_, response) =>
+      response.writeHead(429, { "retry-after": "5" }).end(),
+    );
+    const off = new AbortController();
+    const asking = client.request("GET", "/", { signal: off.signal });
+    await eventually("the first attempt", () => asked.length === 1);
+    const reason = new Error("called off");
+    off.abort(reason);
+    await expect(asking).rejects.toBe(reason);
+  });
+
   test("a stream gives each line as it comes, and ends when the server ends it", async () => {
     const { client } = await against((_, response) => lines(response, [{ n: 1 }, { n: "ä\n" }], true));
     const seen: unknown[] = [];
