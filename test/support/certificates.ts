@@ -9,12 +9,15 @@ export interface Certificates {
   /** Of the authority, PEM. */
   caFile: string;
   key: Buffer;
-  /** For localhost and 127.0.0.1, signed by the authority. */
+  /** For the names that were asked for, signed by the authority. */
   cert: Buffer;
 }
 
 /** A certificate authority of its own and a server's certificate, made in a temporary folder by openssl. */
-export async function makeCertificates(folder: string): Promise<Certificates> {
+export async function makeCertificates(
+  folder: string,
+  names: readonly string[] = ["DNS:localhost", "DNS:models.test", "IP:127.0.0.1"],
+): Promise<Certificates> {
   const at = (name: string) => join(folder, name);
   const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   await openssl("openssl", [
@@ -24,7 +27,7 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
   await openssl("openssl", [
     ...["req", ...ec, "-subj", "/CN=localhost", "-keyout", at("server.key"), "-out", at("server.csr")],
   ]);
-  await writeFile(at("san"), "subjectAltName=DNS:localhost,DNS:models.test,IP:127.0.0.1\n");
+  await writeFile(at("san"), `subjectAltName=${names.join()}\n`);
   await openssl("openssl", [
     ...["x509", "-req", "-in", at("server.csr"), "-days", "2", "-extfile", at("san")],
     ...["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-out", at("server.pem")],

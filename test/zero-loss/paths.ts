@@ -16,6 +16,8 @@ export interface ZeroLossPath {
 }
 
 /** A spec that serves a committed model, with every guard at what these proxies ask for. */
+export type SpecOf = (model: string, more?: object) => object;
+
 export function specOf(model: string, more: object = {}): object {
   const uri = `file://./models/${model}.onnx`;
   const file = readFileSync(join(import.meta.dirname, `../../examples/digits/models/${model}.onnx`));
@@ -43,7 +45,8 @@ const CANARY = {
 
 const scaling = { minReplicas: 2, maxReplicas: 4 };
 
-export const PATHS: readonly ZeroLossPath[] = [
+/** The paths over specs with this way of naming a model's version: a file here, an address on a cluster. */
+export const pathsOf = (specOf: SpecOf): readonly ZeroLossPath[] => [
   {
     name: "rollout",
     spec: specOf("v1"),
@@ -99,3 +102,5 @@ export const PATHS: readonly ZeroLossPath[] = [
     },
   },
 ];
+
+export const PATHS = pathsOf(specOf);

@@ -7,7 +7,7 @@ import { startHaproxy } from "./proxies/haproxy.ts";
 import { startNginx } from "./proxies/nginx.ts";
 import type { PoolingProxy } from "./proxies/proxy.ts";
 import { serviceClient } from "./proxies/service-client.ts";
-import { startWorld } from "./world.ts";
+import { startWorld, type World } from "./world.ts";
 
 export interface RunOptions {
   /** Least requests, over both proxies and the Service together. */
@@ -36,19 +36,40 @@ export interface PathOutcome {
 /** Seconds between bursts: short ones, and some around the proxies' idle time-out. */
 const GAPS = [0.1, 1.9, 0.4, 2, 0.2, 2.1];
 
+/** Where the load goes. */
+export type Target = Pick<World, "endpoints" | "serviceUrl">;
+
 /** Runs a path under load through both proxies and the Service at once, until the load is sent and the path went through once. */
-export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<readonly PathOutcome[]> {
+export async function runPath(
+  path: ZeroLossPath,
+  options: RunOptions,
+  start: () => Promise<World> = startWorld,
+): Promise<readonly PathOutcome[]> {
+  const world = await start();
+  try {
+    await world.apply(path.spec);
+    return await underLoad(path.name, world, () => path.disturb(world, path.spec), options);
+  } finally {
+    await world.stop();
+  }
+}
+
+/** Disturbs what already serves `digits` while requests arrive through both proxies and the Service at once. */
+export async function underLoad(
+  path: string,
+  target: Target,
+  disturb: () => Promise<void>,
+  options: RunOptions,
+): Promise<readonly PathOutcome[]> {
   const idleTimeoutSeconds = options.idleTimeoutSeconds ?? IDLE_SECONDS;
   const gaps = options.gaps ?? GAPS;
-  const random = seeded(path.name.length * 7919);
-  const world = await startWorld();
+  const random = seeded(path.length * 7919);
   const proxies: PoolingProxy[] = [];
   const followers: { stop(): Promise<void> }[] = [];
   try {
-    await world.apply(path.spec);
     for (const start of [startNginx, startHaproxy]) proxies.push(await start({ idleTimeoutSeconds }));
-    proxies.push(serviceClient(await world.serviceUrl()));
-    const endpoints = shared(() => world.endpoints());
+    proxies.push(serviceClient(await target.serviceUrl()));
+    const endpoints = shared(() => target.endpoints());
     for (const proxy of proxies) followers.push(follow(endpoints, proxy, random));
     for (const proxy of proxies) await answers(proxy);
 
@@ -73,7 +94,7 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
     };
     let disturbances = 0;
     do {
-      await path.disturb(world, path.spec);
+      await disturb();
       disturbances += 1;
     } while (disturbances < (options.mostDisturbances ?? Number.POSITIVE_INFINITY) && goOn());
     while (goOn()) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -81,7 +102,7 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
     if (!options.untilLost) await new Promise((resolve) => setTimeout(resolve, 3000));
     const reports = await Promise.all(loads.map((load) => load.finish()));
     return reports.map((report, index) => ({
-      path: path.name,
+      path,
       proxy: proxies[index]?.name ?? "",
       disturbances,
       report,
@@ -89,7 +110,6 @@ export async function runPath(path: ZeroLossPath, options: RunOptions): Promise<
   } finally {
     for (const follower of followers) await follower.stop();
     for (const proxy of proxies) await proxy.stop();
-    await world.stop();
   }
 }
 

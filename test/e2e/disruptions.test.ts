@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { missingProxies } from "../zero-loss/proxies/missing.ts";
+import { missingCluster } from "./support/cluster.ts";
+import {
+  evict,
+  killOperator,
+  leader,
+  RESTART_KUBELET,
+  replaced,
+  restartKubelet,
+} from "./support/disruptions.ts";
+import type { Namespace } from "./support/kube.ts";
+import { losesNothing } from "./support/lossless.ts";
+import { newNamespace } from "./support/namespaces.ts";
+import { storedSpec } from "./support/world.ts";
+
+const CANARY = {
+  traffic: { routerReplicas: 2 },
+  canary: {
+    steps: [
+      { weightPercent: 20, holdSeconds: 2 },
+      { weightPercent: 60, holdSeconds: 2 },
+    ],
+    analysis: { minRequests: 40 },
+    progressDeadlineSeconds: 120,
+  },
+};
+
+describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
+  "disruptions on a cluster",
+  () => {
+    let namespace: Namespace;
+    beforeAll(async () => {
+      namespace = await newNamespace("disrupt");
+    });
+    afterAll(() => namespace.remove());
+
+    it("evictions go one by one, by the budget, and lose nothing", async () => {
+      await losesNothing(namespace, (serving) => ({
+        name: "eviction",
+        spec: storedSpec("v1"),
+        async disturb() {
+          const [first, second] = (await serving.pods("inference")).map(({ metadata }) => metadata.name);
+          if (first === undefined || second === undefined) throw new Error("there are fewer than two pods");
+          expect(await evict(namespace, first)).toBe(true);
+          expect(await evict(namespace, second)).toBe(false);
+          await replaced(serving, first, 2);
+          await eventually("the second eviction", () => evict(namespace, second), 60_000);
+          await replaced(serving, second, 2);
+        },
+      }));
+    });
+
+    it("a canary goes on under another leader when the operator is killed in the middle of it", async () => {
+      await losesNothing(namespace, (serving) => ({
+        name: "operator killed in mid-canary",
+        spec: storedSpec("v1", CANARY),
+        async disturb(world) {
+          const killed = await leader(namespace);
+          const promoted = world.apply(storedSpec("v2", CANARY));
+          await serving.settled("a canary that steps", ({ canary }) => canary?.phase === "Stepping");
+          await killOperator(namespace, killed);
+          const { lastRollout } = await promoted;
+          expect(lastRollout?.result).toBe("Promoted");
+          expect(await leader(namespace)).not.toBe(killed);
+        },
+      }));
+    });
+
+    it("a canary under way is taken back when the operator is killed while answers are wrong", async () => {
+      const canary = {
+        ...CANARY.canary,
+        analysis: { minRequests: 40, divergence: { mirrorPercent: 100, maxPerMille: 300 } },
+      };
+      await losesNothing(namespace, (serving) => ({
+        name: "operator killed before a rollback",
+        spec: storedSpec("v1", { ...CANARY, canary }),
+        async disturb(world) {
+          const killed = await leader(namespace);
+          const settled = world.apply(
+            storedSpec("broken-wrong", { ...CANARY, canary }),
+            (status) => status.lastRollout?.result === "RolledBack" && status.canary === undefined,
+          );
+          await serving.settled("a canary", (status) => status.canary !== undefined);
+          await killOperator(namespace, killed);
+          const { conditions } = await settled;
+          const is = (type: string) => conditions?.find((one) => one.type === type)?.status;
+          expect([is("Ready"), is("RolloutComplete"), is("Degraded")]).toEqual(["True", "False", "True"]);
+        },
+      }));
+    });
+
+    it.skipIf(RESTART_KUBELET === undefined)(
+      "a kubelet that restarts restarts no pod and loses nothing",
+      async () => {
+        await losesNothing(namespace, (serving) => ({
+          name: "kubelet restart",
+          spec: storedSpec("v1"),
+          async disturb() {
+            const before = await restarts();
+            await restartKubelet(namespace, RESTART_KUBELET ?? "");
+            await eventually("both pods to be ready", () => serving.endpoints().length === 2, 60_000);
+            expect(await restarts()).toEqual(before);
+
+            async function restarts(): Promise<readonly unknown[]> {
+              return (await serving.pods("inference")).map(({ metadata, status }) => {
+                const { containerStatuses } = status as { containerStatuses: { restartCount: number }[] };
+                return [metadata.uid, containerStatuses.map(({ restartCount }) => restartCount)];
+              });
+            }
+          },
+        }));
+      },
+    );
+
+    it("an autoscaler that follows the load up and down loses nothing", async () => {
+      // Of a request this small, what serving takes at rest is far below the first target, and the load far above.
+      const pod = { resources: { requests: { cpu: "50m" } } };
+      const { replicas: _fixed, ...rest } = storedSpec("v1", { pod }) as { replicas: number };
+      const scaledAt = (target: number) => ({
+        ...rest,
+        autoscaling: {
+          minReplicas: 1,
+          maxReplicas: 3,
+          metrics: [{ type: "CPU", target }],
+          scaleDownStabilizationSeconds: 0,
+        },
+      });
+      await losesNothing(namespace, (serving) => ({
+        name: "autoscaling by load",
+        spec: scaledAt(20),
+        async disturb(world) {
+          await serving.settled(
+            "more replicas",
+            ({ replicas = 0, readyReplicas }) => replicas > 1 && readyReplicas === replicas,
+          );
+          await world.apply(scaledAt(10_000), ({ replicas }) => replicas === 1);
+        },
+      }));
+    });
+  },
+);

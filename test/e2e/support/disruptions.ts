@@ -1,0 +1,76 @@
+import { exec } from "node:child_process";
+import { promisify } from "node:util";
+import { eventually } from "../../support/eventually.ts";
+import { kubectl, tryKubectl } from "../../support/kubectl.ts";
+import { OPERATOR_NAMESPACE } from "./install.ts";
+import type { Namespace } from "./kube.ts";
+import type { Serving } from "./serving.ts";
+
+const REPLACED_MILLISECONDS = 120_000;
+
+/** Asks for an eviction as `kubectl drain` does. False where the PodDisruptionBudget says no. */
+export async function evict(namespace: Namespace, pod: string): Promise<boolean> {
+  const eviction = {
+    apiVersion: "policy/v1",
+    kind: "Eviction",
+    metadata: { name: pod, namespace: namespace.name },
+  };
+  const path = `/api/v1/namespaces/${namespace.name}/pods/${pod}/eviction`;
+  const said = await tryKubectl(
+    namespace.cluster,
+    ["create", "--raw", path, "--filename", "-"],
+    JSON.stringify(eviction),
+  );
+  if (said.code === 0) return true;
+  if (said.stderr.includes("disruption budget")) return false;
+  throw new Error(`eviction of ${pod}: ${said.stderr}`);
+}
+
+/** Waits until as many pods as before are ready, the named one not among them. */
+export async function replaced(serving: Serving, pod: string, ready: number): Promise<void> {
+  await eventually(
+    `${pod} to be replaced`,
+    async () => {
+      const pods = await serving.pods("inference");
+      return pods.every(({ metadata }) => metadata.name !== pod) && serving.status()?.readyReplicas === ready;
+    },
+    REPLACED_MILLISECONDS,
+  );
+}
+
+/** Name of the operator's pod that leads. */
+export async function leader(namespace: Namespace): Promise<string> {
+  const holder = await namespace.run([
+    ...["get", "lease", "naru-operator", "--namespace", OPERATOR_NAMESPACE],
+    ...["--output", "jsonpath={.spec.holderIdentity}"],
+  ]);
+  return holder.split("_")[0] ?? "";
+}
+
+/** SIGKILL: nothing is finished, and the lease is not given back. */
+export async function killOperator(namespace: Namespace, pod: string): Promise<void> {
+  const at = ["--namespace", OPERATOR_NAMESPACE];
+  await kubectl(namespace.cluster, ["delete", "pod", pod, ...at, "--grace-period=0", "--force"]);
+}
+
+/** How the kubelet is restarted is the cluster's own: a command of whoever set it up. */
+export const RESTART_KUBELET = process.env.NARU_E2E_RESTART_KUBELET;
+
+/** Resolves when the kubelet has spoken for its node again. */
+export async function restartKubelet(namespace: Namespace, command: string): Promise<void> {
+  const heard = async () =>
+    namespace.run([
+      "get",
+      "nodes",
+      "--output",
+      "jsonpath={.items[*].status.conditions[*].lastHeartbeatTime}",
+    ]);
+  const before = await heard();
+  await promisify(exec)(command);
+  await eventually(
+    "the kubelet to speak again",
+    async () => (await heard()) !== before,
+    REPLACED_MILLISECONDS,
+  );
+  await namespace.run(["wait", "nodes", "--all", "--for=condition=Ready", "--timeout=120s"]);
+}
