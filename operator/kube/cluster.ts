@@ -27,7 +27,7 @@ export interface KubeClusterOptions {
   namespaces?: readonly string[];
   /**
    * Asked right before each write is sent, also again after a wait for Retry-After: false once the lease may be lost.
-   * A write that is refused by it throws WritesFenced. Always true by default.
+   * A write that is refused by it throws WritesFenced. Events are told all the same. Always true by default.
    */
   mayWrite?: () => boolean;
   /** This process' name in Events, such as its pod's. */
@@ -99,7 +99,7 @@ class ApiServerCluster implements KubeCluster {
       onChange: () => this.#onDiscovered(),
       watched: () => this.#sources.get(keyOf(DEFINITIONS))?.readable === true,
     });
-    this.#events = new Events({ client, clock, log, instance, gate: this.#gate });
+    this.#events = new Events({ client, clock, log, instance });
   }
 
   async start(): Promise<void> {

@@ -15,8 +15,11 @@ const WAITING = 1_000;
 const TRIES = 5;
 const FIRST_RETRY = 500;
 const LONGEST_RETRY = 10_000;
-/** Milliseconds that `stop` gives to what still waits. */
-const LAST_WORDS = 1_000;
+/**
+ * Milliseconds that `stop` gives to what still waits: a pod is killed 40 s after its SIGTERM, and what was begun may
+ * take 35 of them.
+ */
+const LAST_WORDS = 3_000;
 
 export interface EventsOptions {
   client: ApiClient;
@@ -24,19 +27,22 @@ export interface EventsOptions {
   log: Log;
   /** Who tells: the process' own name, such as its pod's. */
   instance: string;
-  gate: () => void;
 }
 
 /**
  * Writes core/v1 Events, one at a time, in the order in which they were told; a series that was told again while it
  * waited is written once. `kubectl describe`, Argo CD and exporters read core/v1's `count` and `lastTimestamp`, which
  * stay empty in what is written through events.k8s.io.
+ *
+ * Unlike every other write they don't ask whether this process still leads: an Event says what was done while it did,
+ * which stays true, and nobody acts upon it. Those that wait when a term ends are therefore written all the same.
  */
 export class Events {
   readonly #options: EventsOptions;
   readonly #series = new EventSeries();
   readonly #waiting = new Set<Series>();
   readonly #stopping = new AbortController();
+  #closing = false;
   #writing: Promise<void> | undefined;
   #dropped = 0;
 
@@ -46,7 +52,7 @@ export class Events {
 
   /** Never throws, and waits for nothing. */
   tell(event: ClusterEvent): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#closing) return;
     const { clock, log } = this.#options;
     const series = this.#series.take(event, clock.now(), clock.monotonic());
     if (series === undefined) return;
@@ -59,14 +65,22 @@ export class Events {
     this.#writing ??= this.#write();
   }
 
-  /** Resolves when what waits was written, or a second later. */
+  /**
+   * Takes no more, and resolves when what waits was written, or three seconds later. What fails meanwhile is not tried
+   * again: there is only time for what can be written.
+   */
   async stop(): Promise<void> {
-    const { clock } = this.#options;
-    const written = new AbortController();
-    void this.#writing?.then(() => written.abort());
-    if (this.#writing !== undefined) await pause(clock, LAST_WORDS, written.signal);
+    const { clock, log } = this.#options;
+    this.#closing = true;
+    const writing = this.#writing;
+    if (writing !== undefined) {
+      const written = new AbortController();
+      void writing.then(() => written.abort());
+      await pause(clock, LAST_WORDS, written.signal);
+    }
     this.#stopping.abort(new Error("the cluster's adapter stops"));
-    await this.#writing;
+    await writing;
+    if (this.#waiting.size > 0) log.warn({ waiting: this.#waiting.size }, "events are dropped: no time left");
   }
 
   async #write(): Promise<void> {
@@ -91,7 +105,7 @@ export class Events {
       } catch (thrown) {
         const unavailable = thrown instanceof ClusterError && thrown.code === "Unavailable";
         if (signal.aborted) return;
-        if (!unavailable || failures + 1 >= TRIES) {
+        if (!unavailable || this.#closing || failures + 1 >= TRIES) {
           const { about, reason } = series.event;
           log.debug(
             { kind: about.kind, name: about.name, reason, error: messageOf(thrown) },
@@ -105,14 +119,14 @@ export class Events {
   }
 
   async #send(series: Series, signal: AbortSignal): Promise<void> {
-    const { client, gate } = this.#options;
+    const { client } = this.#options;
     const namespace = series.event.about.namespace || "default";
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`;
     const query = { fieldManager: FIELD_MANAGER };
     if (series.stored) {
       const body = { count: series.count, lastTimestamp: rfc3339(series.last) };
       try {
-        const options = { body, contentType: mergePatch, query, signal, gate };
+        const options = { body, contentType: mergePatch, query, signal };
         await client.request("PATCH", `${path}/${series.name}`, options);
         return;
       } catch (thrown) {
@@ -121,7 +135,7 @@ export class Events {
       }
     }
     try {
-      await client.request("POST", path, { body: this.#toEvent(series, namespace), query, signal, gate });
+      await client.request("POST", path, { body: this.#toEvent(series, namespace), query, signal });
     } catch (thrown) {
       // An earlier try got through, and its answer was lost.
       if (!(thrown instanceof ApiError) || thrown.reason !== "AlreadyExists") throw thrown;
