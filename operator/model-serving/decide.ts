@@ -22,6 +22,9 @@ import { surge } from "./rules/surge.ts";
 import { tellChanges } from "./rules/told.ts";
 import { statusOf } from "./status.ts";
 
+/** Made once: a schema is compiled when it first parses. */
+const readable = modelServing.omit({ status: true });
+
 /** Asks for a runtime image other than the one that a kept revision began with. */
 const RUNTIME_IMAGE_ANNOTATION = "naru.dev/runtime-image";
 
@@ -67,7 +70,7 @@ export function decide(
   now: Date,
   failures: readonly ChildFailure[] = [],
 ): Decision {
-  const parsed = modelServing.omit({ status: true }).safeParse(withoutStatus(resource));
+  const parsed = readable.safeParse(withoutStatus(resource));
   const before = statusSchema.safeParse(resource.status ?? {}).data ?? {};
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
