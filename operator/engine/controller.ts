@@ -2,7 +2,14 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../lib/errors.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Cluster, ClusterError, type WatchEvent } from "./cluster.ts";
-import { keyOfResource, keysOfResource, priorityOfResource, type Seen, seenOf } from "./event-keys.ts";
+import {
+  keyOfResource,
+  keysOfResource,
+  priorityOfListed,
+  priorityOfResource,
+  type Seen,
+  seenOf,
+} from "./event-keys.ts";
 import { Expectations } from "./expectations.ts";
 import type { ControlledKind } from "./kind.ts";
 import type { Log } from "./log.ts";
@@ -86,7 +93,9 @@ export class Controller<Observed> {
     let listing = true;
     await this.#watches.add(this.#kind.kind, (event) => {
       for (const key of keysOfResource(event)) {
-        const priority = listing ? priorities.Backlog : priorityOfResource(event, this.#seen.get(key));
+        const priority = listing
+          ? priorityOfListed(event.object)
+          : priorityOfResource(event, this.#seen.get(key));
         if (event.type === "Deleted") this.#seen.delete(key);
         else this.#seen.set(key, seenOf(event.object));
         this.#onChange(key, event, priority);

@@ -52,6 +52,15 @@ export function priorityOfResource(event: WatchEvent, before: Seen | undefined):
   return byUser ? priorities.User : priorities.Change;
 }
 
+/**
+ * Who waits for a resource that is there at the start: somebody, if its present generation was never answered (it came,
+ * or was changed, while nobody worked); nobody, if all that is asked is whether anything has changed.
+ */
+export function priorityOfListed({ metadata, status }: KubeObject): Priority {
+  const answered = (status as { observedGeneration?: unknown } | undefined)?.observedGeneration;
+  return answered === metadata.generation ? priorities.Backlog : priorities.Change;
+}
+
 /** What of a resource its user writes, short enough to be kept for each. */
 export interface Seen {
   readonly generation: number | undefined;

@@ -540,6 +540,27 @@ describe("the loop", () => {
     await engine.controller.stop();
   });
 
+  test("who came while nobody worked is reconciled ahead of what only has to be looked at again", async () => {
+    const cluster = memoryCluster();
+    const names = Array.from({ length: 20 }, (_, i) => `old-${i}`);
+    for (const name of names) await cluster.applyAs("kubectl", widget(name, { children: [] }));
+    const before = await startWidgets({ cluster });
+    await settled();
+    await before.controller.stop();
+    await cluster.applyAs("kubectl", widget("old-17", { children: [], value: "2" }));
+    await cluster.applyAs("kubectl", widget("zz-new", { children: [] }));
+    await settled();
+    const order: string[] = [];
+    const kind = widgetKind({
+      observe: async (resource) => void order.push(resource.metadata.name),
+    });
+    const engine = await startWidgets({ cluster, kind, concurrency: 1 });
+    await settled();
+    expect(order.slice(0, 2)).toEqual(["old-17", "zz-new"]);
+    expect(new Set(order)).toEqual(new Set([...names, "zz-new"]));
+    await engine.controller.stop();
+  });
+
   test("a long row of reconciles that wait for nothing does not keep the process from its other work", async () => {
     const cluster = memoryCluster();
     for (let i = 0; i < 200; i++) await cluster.applyAs("kubectl", widget(`w${i}`, { children: [] }));
