@@ -53,8 +53,16 @@ export class Serving {
       clients: 4,
       perSecond: 50,
     });
+    // Before the first rollout is complete there is nothing that a canary would be beside.
+    const complete = async () =>
+      (await this.#up.resource())?.status.conditions?.some(
+        ({ type, status }) => type === "RolloutComplete" && status === "True",
+      );
+    await eventually("the first rollout is complete", complete, LIMIT);
     const next = parse(await readFile(join(ROOT, "examples/demo/v2.yaml"), "utf8"));
     next.spec.canary.steps = [{ weightPercent: 50, holdSeconds: 3600 }];
+    // Not its speed on a busy machine is asked here, but whether there is something to see of it.
+    next.spec.canary.analysis = { divergence: { mirrorPercent: 30, maxPerMille: 1000 } };
     await writeFile(join(this.#folder, "digits.yaml"), stringify(next));
     const atHalf = async () => (await this.#up.resource())?.status.canary?.weightPercent === 50;
     await eventually("the canary answers", atHalf, LIMIT);
