@@ -1,4 +1,4 @@
-import { specOf, type ZeroLossPath } from "./paths.ts";
+import { type SpecOf, specOf, type ZeroLossPath } from "./paths.ts";
 import type { RunOptions } from "./run.ts";
 
 /** One guard taken away and all others left: requests must be lost, or the tests above could not fail. */
@@ -15,8 +15,8 @@ export interface RemovedGuard {
 const termination = { preStopSeconds: 3, drainSeconds: 4 };
 
 /** The rollout, with other settings for how pods end. */
-function rolloutWith(name: string, settings: object): ZeroLossPath {
-  const spec = (model: string) => specOf(model, settings);
+function rolloutWith(name: string, settings: object, of: SpecOf = specOf): ZeroLossPath {
+  const spec = (model: string) => of(model, settings);
   return {
     name,
     spec: spec("v1"),
@@ -25,6 +25,11 @@ function rolloutWith(name: string, settings: object): ZeroLossPath {
       await world.apply(spec("v1"));
     },
   };
+}
+
+/** Rollouts whose pods end before proxies know of it. */
+export function withoutPreStop(of: SpecOf): ZeroLossPath {
+  return rolloutWith("no preStop", { termination: { preStopSeconds: 0, drainSeconds: 1 } }, of);
 }
 
 export const REMOVED_GUARDS: readonly RemovedGuard[] = [
@@ -51,7 +56,7 @@ export const REMOVED_GUARDS: readonly RemovedGuard[] = [
   {
     guard: "preStop",
     // A long drain makes up for it, since a server that drains goes on accepting; with a short one it shows.
-    path: rolloutWith("no preStop", { termination: { preStopSeconds: 0, drainSeconds: 1 } }),
+    path: withoutPreStop(specOf),
     load: {},
   },
   {
