@@ -21,6 +21,8 @@ export interface ApiServer {
   readonly limitedKubeconfig: string;
   /** Kills kube-apiserver and starts it again, on the same address and the same data; resolves when it is ready. */
   restart(): Promise<void>;
+  /** Kills etcd and starts it again on the same data. What was asked meanwhile waits, or is answered by an error. */
+  restartEtcd(): Promise<void>;
   /** Makes etcd forget all versions but the current one. */
   compact(): Promise<void>;
   /** Runs the garbage collector and the namespace controller too, if there is a kube-controller-manager. */
@@ -80,15 +82,16 @@ export async function startApiServer(): Promise<ApiServer> {
       },
     );
     const etcd = `http://127.0.0.1:${etcdPort}`;
-    started.push(
-      await run(join(assets, "etcd"), folder, [
+    const startEtcd = () =>
+      run(join(assets, "etcd"), folder, [
         `--data-dir=${join(folder, "etcd")}`,
         `--listen-client-urls=${etcd}`,
         `--advertise-client-urls=${etcd}`,
         `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
         "--unsafe-no-fsync",
-      ]),
-    );
+      ]);
+    let store = await startEtcd();
+    started.push(store);
     const startServer = () =>
       run(join(assets, "kube-apiserver"), folder, [
         `--etcd-servers=${etcd}`,
@@ -147,6 +150,13 @@ export async function startApiServer(): Promise<ApiServer> {
         const restarted = await startServer();
         started.splice(started.indexOf(apiServer), 1, restarted);
         apiServer = restarted;
+        await ready();
+      },
+      restartEtcd: async () => {
+        await end(store, "SIGKILL");
+        const restarted = await startEtcd();
+        started.splice(started.indexOf(store), 1, restarted);
+        store = restarted;
         await ready();
       },
       compact: async () => {
