@@ -12,6 +12,9 @@ import {
 } from "../primitives.ts";
 import { celAtMostOne, celExactlyOne, countPresent, keyedList, withRules } from "../rules.ts";
 
+/** The one annotation by which Kubernetes itself takes confinement from a container. */
+const APPARMOR = "container.apparmor.security.beta.kubernetes.io/";
+
 const keyRef = (what: string) =>
   z
     .strictObject({
@@ -170,7 +173,15 @@ export const podSettings = z
     serviceAccountName: dnsSubdomain
       .optional()
       .describe("A service account that is there already. Absent: one is made, without a token in the pod."),
-    annotations: annotations.optional().describe("Annotations of the pods."),
+    annotations: withRules(annotations, [
+      {
+        cel: `!self.exists(k, k.startsWith('${APPARMOR}'))`,
+        message: `annotations: ${APPARMOR} would change how a container is confined: leave it out`,
+        holds: (value) => !Object.keys(value).some((name) => name.startsWith(APPARMOR)),
+      },
+    ])
+      .optional()
+      .describe("Annotations of the pods."),
   })
   .describe("Settings of the serving pods.");
 

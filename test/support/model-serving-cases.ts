@@ -465,6 +465,14 @@ export const modelServingCases: readonly AdmissionCase[] = [
     refused: "step: set exactly one of",
   },
   {
+    name: "an annotation that takes a container's confinement away",
+    spec: {
+      model,
+      pod: { annotations: { "container.apparmor.security.beta.kubernetes.io/server": "unconfined" } },
+    },
+    refused: "annotations: container.apparmor.security.beta.kubernetes.io/ would change",
+  },
+  {
     name: "a variable of the runtime's own",
     spec: { model, pod: { env: [{ name: "NARU_HTTP_PORT", value: "1" }] } },
     refused: "env: names that begin with NARU_",
