@@ -91,9 +91,12 @@ function progressing(situation: Situation, plan: Plan): Finding {
     const [problem] = problemsOf(situation);
     const waits = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
     const workload = servingWorkload(situation, "stable");
-    const pods = `${workload?.updated ?? 0} of ${replicas} pods are of revision ${serving.name}, ${workload?.ready ?? 0} are ready`;
-    const rolling = serving.name !== stable?.name;
-    const gap = rolling && stable !== undefined ? interruption(plan) : undefined;
+    // Until the Deployment's controller has seen the new template, it still counts pods of the one before.
+    const counted = workload?.revision === serving.name && workload.current;
+    const updated = counted ? workload.updated : 0;
+    const pods = `${updated} of ${replicas} pods are of revision ${serving.name}, ${workload?.ready ?? 0} are ready`;
+    const rolling = stable !== undefined && serving.name !== stable.name;
+    const gap = rolling ? interruption(plan) : undefined;
     const message = [pods, waits, gap].filter((part) => part !== undefined).join("; ");
     return yes(rolling ? "RollingUpdate" : "PodsStarting", message);
   }

@@ -124,3 +124,20 @@ test("a resource that serves nothing says what would make it serve", async () =>
   await world.until("well again", settled(world));
   expect(world.condition("Ready")?.status).toBe("True");
 });
+
+describe("Progressing", () => {
+  test("calls a first start no update, and counts no pod of the revision before", async () => {
+    const world = new World();
+    world.set(spec({ model: model(1) }));
+    await world.reconcile();
+    expect(world.condition("Progressing")?.reason).toBe("PodsStarting");
+    await world.until("deployed", settled(world));
+    world.set(spec({ model: model(2) }));
+    await world.reconcile();
+    await world.reconcile();
+    expect(world.condition("Progressing")).toMatchObject({
+      reason: "RollingUpdate",
+      message: expect.stringMatching(/^0 of \d+ pods are of revision/),
+    });
+  });
+});
