@@ -1,4 +1,5 @@
 import { canonicalJson, shortHash } from "./canonical.ts";
+import { fieldNamesHash } from "./field-names.ts";
 import { itemKeys } from "./list-keys.ts";
 import type { KubeObject } from "./objects.ts";
 import { sameQuantity } from "./quantity.ts";
@@ -111,23 +112,17 @@ function isQuantity(field: string, parent: string): boolean {
   return QUANTITY_MAPS.has(parent) || QUANTITIES.has(field) || (parent === "target" && field === "value");
 }
 
-/** A hash of the names of all fields, as server-side apply owns them: items of keyed lists by their key. */
+/** By object: a child is compared before it is sent, sent, and compared with the answer. */
+const known = new WeakMap<KubeObject, string>();
+
+/** A hash of the names of the fields that are applied. */
 function fieldsHash(wanted: KubeObject): string {
+  const found = known.get(wanted);
+  if (found !== undefined) return found;
   const { labels, annotations, ownerReferences } = wanted.metadata;
   const { [APPLIED]: _, ...others } = annotations ?? {};
   const metadata = { labels, annotations: others, ownerReferences };
-  return shortHash(canonicalJson(fieldSet({ ...wanted, metadata, status: undefined }, "")));
-}
-
-function fieldSet(value: unknown, field: string): unknown {
-  if (value === undefined || value === null) return undefined;
-  if (Array.isArray(value)) {
-    const keys = itemKeys(field, value);
-    if (keys === undefined) return value.map((item) => fieldSet(item, "") ?? null);
-    return Object.fromEntries(keys.map((key, index) => [key, fieldSet(value[index], "") ?? 0]));
-  }
-  if (isMap(value)) {
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fieldSet(item, name)]));
-  }
-  return 0;
+  const hash = fieldNamesHash({ ...wanted, metadata, status: undefined });
+  known.set(wanted, hash);
+  return hash;
 }

@@ -58,8 +58,10 @@ export function keptRevisions(request: {
   limit?: number;
 }): KubeObject[] {
   const { owner, observed, current, limit = KEPT } = request;
-  const name = revisionOf(current);
-  const known = findRevision(observed, name);
+  // A kept input that is current again, itself, has its name already.
+  const same = observed.find((revision) => revision.input === current);
+  const name = same?.name ?? revisionOf(current);
+  const known = same ?? findRevision(observed, name);
   if (known !== undefined && !sameJson(known.input, current)) {
     throw new Error(`two inputs of ${owner.metadata.name} have the revision ${name}`);
   }
