@@ -127,8 +127,7 @@ test("a resource that serves nothing says what would make it serve", async () =>
 
 describe("Progressing", () => {
   test("calls a first start no update, and counts no pod of the revision before", async () => {
-    const world = new World();
-    world.set(spec({ model: model(1) }));
+    const world = new World(spec({ model: model(1) }));
     await world.reconcile();
     expect(world.condition("Progressing")?.reason).toBe("PodsStarting");
     await world.until("deployed", settled(world));
