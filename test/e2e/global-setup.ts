@@ -1,6 +1,6 @@
 import type { TestProject } from "vitest/node";
 import { missingCluster, testCluster } from "./support/cluster.ts";
-import { installChart, uninstallChart } from "./support/install.ts";
+import { installChart, refuseIfServing, uninstallChart } from "./support/install.ts";
 import { startModelStore, stopModelStore } from "./support/model-store.ts";
 
 declare module "vitest" {
@@ -18,6 +18,7 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
     return undefined;
   }
   const cluster = testCluster();
+  await refuseIfServing(cluster);
   project.provide("authority", await startModelStore());
   await installChart(cluster);
   if (process.env.NARU_E2E_KEEP) return undefined;

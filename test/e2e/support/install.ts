@@ -27,6 +27,18 @@ export async function installChart(cluster: TestCluster, more: readonly string[]
   ]);
 }
 
+/**
+ * Refuses a cluster on which somebody is served: the tests take the definition away, and with it all that is served.
+ */
+export async function refuseIfServing(cluster: TestCluster): Promise<void> {
+  const columns = "jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{'\\n'}{end}";
+  const said = await tryKubectl(cluster, ["get", "modelservings", "--all-namespaces", "--output", columns]);
+  // Not served as a kind: nothing was ever installed.
+  const others = said.stdout.split("\n").filter((line) => line !== "" && !line.startsWith("naru-e2e-"));
+  if (said.code === 0 && others.length > 0)
+    throw new Error(`KUBECONFIG names a cluster on which somebody is served: ${others.join(", ")}`);
+}
+
 /** Takes the operator away with its namespace, and the definitions, which the chart leaves. */
 export async function uninstallChart(cluster: TestCluster): Promise<void> {
   await helmOn(cluster, ["uninstall", RELEASE, "--wait", "--ignore-not-found"]);
