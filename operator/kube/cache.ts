@@ -1,5 +1,6 @@
 import type { ListQuery, WatchEvent } from "../engine/cluster.ts";
 import type { KubeObject } from "../engine/objects.ts";
+import { sharedWith } from "./shared.ts";
 
 export interface CacheOptions {
   /** What of an object is kept: what decisions read, and no more. */
@@ -22,6 +23,7 @@ export class KindCache {
   /** Names, by namespace and value of the indexed label. */
   readonly #byLabel = new Map<string, Set<string>>();
   readonly #watchers = new Set<Watcher>();
+  #latest: KubeObject | undefined;
 
   constructor(options: CacheOptions) {
     this.#options = options;
@@ -55,8 +57,10 @@ export class KindCache {
     if (before !== undefined && before.metadata.uid !== seen.metadata.uid) this.#drop(before, before);
     else if (before?.metadata.resourceVersion === seen.metadata.resourceVersion && before !== undefined)
       return;
-    const object = this.#options.keep(seen);
     const known = this.get(namespace, name);
+    // Its own last state is most like it, then whatever of its kind came last.
+    const object = sharedWith(known ?? this.#latest, this.#options.keep(seen));
+    this.#latest = object;
     if (known !== undefined) this.#unindex(known);
     this.#index(object);
     const ofNamespace = this.#byNamespace.get(namespace) ?? new Map<string, KubeObject>();
