@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { benchInference } from "./inference/run.ts";
 import { inferencePage } from "./inference/table.ts";
+import { benchOperator } from "./operator/run.ts";
+import { operatorPage } from "./operator/table.ts";
 import { soak, soakPage } from "./soak/run.ts";
 
 /**
@@ -11,6 +13,7 @@ import { soak, soakPage } from "./soak/run.ts";
  */
 const COMPONENTS: Readonly<Record<string, (quick: boolean) => Promise<string>>> = {
   inference: async (quick) => inferencePage(await benchInference({ quick }, (line) => console.error(line))),
+  operator: async (quick) => operatorPage(await benchOperator(quick, (line) => console.error(line))),
   soak: async (quick) => soakPage(await soak(quick, (line) => console.error(line))),
 };
 
