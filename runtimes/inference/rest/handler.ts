@@ -8,6 +8,7 @@ import { type Logger, REQUEST_ID_HEADER, requestIdOf } from "../../../lib/teleme
 import { encodeInferResponse } from "../../../lib/v2/infer-response.ts";
 import { invalid, quote } from "../../../lib/v2/invalid.ts";
 import { parseObject, readParameters } from "../../../lib/v2/json-body.ts";
+import { rawInferRequest } from "../../../lib/v2/raw-request.ts";
 import type { ModelRepository, ServerMetadata } from "../model.ts";
 import { readBody } from "./body.ts";
 import { ClientSignal } from "./client-signal.ts";
@@ -60,7 +61,7 @@ class Rest {
       );
     }
     if (route.kind === "infer") {
-      this.#allow(request, "POST");
+      this.#allow(response, "POST");
       return this.#infer(request, response, route.model, route.version);
     }
     return this.#other(request, response, route);
@@ -120,7 +121,10 @@ class Rest {
     const body =
       encoding === undefined ? sent : await decompress(sent, encoding, config.maxRequestBytes, held);
     const signal = new ClientSignal(request.socket);
-    const decoded = this.#decoder.decode(body, headerLength, { signal, deadline });
+    const decoded =
+      headerLength === 0
+        ? rawInferRequest(body, model.metadata.inputs)
+        : this.#decoder.decode(body, headerLength, { signal, deadline });
     const inferRequest = decoded instanceof Promise ? await decoded : decoded;
     const answer = await model.infer(inferRequest, {
       signal,
@@ -170,41 +174,41 @@ class Rest {
       this.#send(request, response, well ? 200 : 503, [], JSON.stringify(body));
     switch (route.kind) {
       case "live":
-        this.#allow(request, "GET", "HEAD");
+        this.#allow(response, "GET", "HEAD");
         return health(true, { live: true });
       case "ready": {
-        this.#allow(request, "GET", "HEAD");
+        this.#allow(response, "GET", "HEAD");
         const ready = isReady() && repository.ready;
         return health(ready, { ready });
       }
       case "serverMetadata":
-        this.#allow(request, "GET");
+        this.#allow(response, "GET");
         return json(server);
       case "allStatistics":
-        this.#allow(request, "GET");
+        this.#allow(response, "GET");
         return json({ model_stats: repository.statistics() });
       case "index":
-        this.#allow(request, "POST", "GET");
+        this.#allow(response, "POST", "GET");
         return json(await this.#index(request));
       case "load":
       case "unload":
-        this.#allow(request, "POST");
+        this.#allow(response, "POST");
         checkControl(await this.#small(request));
         await repository[route.kind](route.model);
         return json({});
       case "modelReady": {
-        this.#allow(request, "GET", "HEAD");
+        this.#allow(response, "GET", "HEAD");
         const ready = this.#modelReady(route.model, route.version);
         return health(ready, { name: route.model, ready });
       }
       case "modelMetadata":
-        this.#allow(request, "GET");
+        this.#allow(response, "GET");
         return json(repository.get(route.model, route.version).metadata);
       case "modelConfig":
-        this.#allow(request, "GET");
+        this.#allow(response, "GET");
         return json(repository.get(route.model, route.version).config());
       case "modelStatistics":
-        this.#allow(request, "GET");
+        this.#allow(response, "GET");
         return json({ model_stats: repository.statistics(route.model, route.version) });
     }
   }
@@ -239,11 +243,14 @@ class Rest {
     }
   }
 
-  #allow(request: IncomingMessage, ...methods: readonly string[]): void {
-    if (methods.includes(request.method ?? "")) return;
+  #allow(response: ServerResponse, ...methods: readonly string[]): void {
+    const { method = "" } = response.req;
+    if (methods.includes(method)) return;
+    // RFC 9110 §15.5.6 asks for it.
+    response.setHeader("allow", methods.join(", "));
     throw invalid(
       "MethodNotAllowed",
-      `${quote(request.method ?? "")} is not for this path`,
+      `${quote(method)} is not for this path`,
       `use ${methods.join(" or ")}`,
       405,
     );
