@@ -212,7 +212,7 @@ function dispatcher(tls: TlsOptions, proxy: string | undefined, connections: num
     ...(connections === undefined ? {} : { connections }),
     keepAliveTimeout: KEEP_ALIVE,
     keepAliveMaxTimeout: KEEP_ALIVE,
-    // undici takes HTTP/2 where it is offered, at twice the CPU a request; see ADR 0012.
+    // undici takes HTTP/2 where it is offered; why it is not wanted here says ADR 0012.
     allowH2: false,
   };
   const connect = { timeout: CONNECT_LIMIT, keepAlive: true, keepAliveInitialDelay: 15_000 };
