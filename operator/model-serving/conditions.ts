@@ -98,7 +98,8 @@ function progressing(situation: Situation, plan: Plan): Finding {
     const rolling = stable !== undefined && serving.name !== stable.name;
     const gap = rolling ? interruption(plan) : undefined;
     const message = [pods, waits, gap].filter((part) => part !== undefined).join("; ");
-    return yes(rolling ? "RollingUpdate" : "PodsStarting", message);
+    if (rolling) return yes("RollingUpdate", message);
+    return yes(updated > replicas ? "PodsLeaving" : "PodsStarting", message);
   }
   const routers = situation.observed.routers.filter((router) => router.ready).length;
   const allRouters = situation.spec.traffic?.routerReplicas ?? 2;
@@ -240,7 +241,11 @@ function problemsOf({ observed, target }: Situation): readonly ContainerProblem[
 
 function placeProblem({ observed }: Situation): string | undefined {
   const reason = observed.pods.find((pod) => pod.unschedulable !== undefined)?.unschedulable;
-  return reason === undefined ? undefined : `a pod has no place: ${reason}`;
+  if (reason !== undefined) return `a pod has no place: ${reason}`;
+  const refused = [...observed.workloads.values()].find(({ podsRefused }) => podsRefused !== undefined);
+  return refused === undefined
+    ? undefined
+    : `a pod of ${refused.name} is not admitted: ${refused.podsRefused}`;
 }
 
 /** A Deployment of the stable track or of the routers that has made no progress for too long. */

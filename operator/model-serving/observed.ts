@@ -21,6 +21,8 @@ export interface Workload {
   readonly ready: number;
   readonly available: number;
   readonly deadlineExceeded: boolean;
+  /** Why the API server takes no more of its pods: a quota, a security standard, a webhook. */
+  readonly podsRefused: string | undefined;
 }
 
 /** Why a container does not run: its own termination message, or the kubelet's word. */

@@ -14,6 +14,8 @@ import { SERVER_CONTAINER } from "./pod/serving-pod.ts";
 export function readWorkload(object: KubeObject): Workload {
   const { spec, status = {}, metadata } = object as Deployment;
   const template = spec?.template;
+  const conditions = status.conditions ?? [];
+  const failure = conditions.find(({ type, status: holds }) => type === "ReplicaFailure" && holds === "True");
   return {
     name: object.metadata.name,
     revision: template?.metadata?.labels?.[REVISION_LABEL],
@@ -24,9 +26,11 @@ export function readWorkload(object: KubeObject): Workload {
     updated: status.updatedReplicas ?? 0,
     ready: status.readyReplicas ?? 0,
     available: status.availableReplicas ?? 0,
-    deadlineExceeded: (status.conditions ?? []).some(
+    deadlineExceeded: conditions.some(
       ({ type, reason }) => type === "Progressing" && reason === "ProgressDeadlineExceeded",
     ),
+    podsRefused:
+      failure === undefined ? undefined : (failure.message ?? "no reason was given").slice(0, 1024),
   };
 }
 

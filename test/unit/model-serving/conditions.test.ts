@@ -126,6 +126,39 @@ test("a resource that serves nothing says what would make it serve", async () =>
 });
 
 describe("Progressing", () => {
+  test("and Ready say why the API server admits no pod", async () => {
+    const world = new World(spec({ model: model(1) }));
+    world.pods.refused = "exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0";
+    await world.tick(3);
+    await world.reconcile();
+    const why = "a pod of digits is not admitted: exceeded quota: small";
+    expect(world.condition("Ready")).toMatchObject({ status: "False", reason: "PodsNotReady" });
+    expect(world.condition("Ready")?.message).toContain(why);
+    expect(world.condition("Progressing")?.message).toContain(why);
+    world.pods.refused = undefined;
+    await world.until("deployed", settled(world));
+    expect(world.condition("Progressing")?.message).not.toContain("admitted");
+  });
+
+  test("says of a canary too why its pods are not admitted", async () => {
+    const world = await deployed({ canary });
+    world.pods.refused = "violates PodSecurity";
+    world.set(withCanary(2));
+    await world.tick(3);
+    expect(world.condition("Progressing")?.message).toContain(
+      "digits-canary is not admitted: violates PodSecurity",
+    );
+    expect(world.condition("Ready")?.status).toBe("True");
+  });
+
+  test("tells pods that are too many from pods that start", async () => {
+    const world = await deployed({ replicas: 3 });
+    world.set(spec({ model: model(1), replicas: 1 }));
+    await world.tick();
+    await world.reconcile();
+    expect(world.condition("Progressing")).toMatchObject({ status: "True", reason: "PodsLeaving" });
+  });
+
   test("calls a first start no update, and counts no pod of the revision before", async () => {
     const world = new World(spec({ model: model(1) }));
     await world.reconcile();

@@ -1,3 +1,4 @@
+import { deploymentName } from "../../names.ts";
 import type { CanaryStatus, Plan, Situation } from "../../plan.ts";
 import { sameGraph } from "../../strategy.ts";
 import { readyOf } from "../../workloads.ts";
@@ -51,12 +52,15 @@ export function millis(time: string | undefined): number | undefined {
   return Number.isNaN(value) ? undefined : value;
 }
 
-export function podProblem({ observed }: Situation, { canary }: UnderWay): string | undefined {
+export function podProblem({ name, observed }: Situation, { canary }: UnderWay): string | undefined {
   const pods = observed.pods.filter((pod) => pod.track === "canary" && pod.revision === canary.revision);
   const problem = pods.flatMap((pod) => pod.problems)[0];
   if (problem !== undefined) return `${problem.code}: ${problem.message}`;
   const unplaced = pods.find((pod) => pod.unschedulable !== undefined)?.unschedulable;
-  return unplaced === undefined ? undefined : `a pod has no place: ${unplaced}`;
+  if (unplaced !== undefined) return `a pod has no place: ${unplaced}`;
+  const deployment = deploymentName(name, "canary");
+  const refused = observed.workloads.get(deployment)?.podsRefused;
+  return refused === undefined ? undefined : `a pod of ${deployment} is not admitted: ${refused}`;
 }
 
 /** Restarts of the canary's serving containers since its pods began. */

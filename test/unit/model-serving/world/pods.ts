@@ -47,6 +47,8 @@ export class WorldPods {
   readonly behaviours = new Map<string, Behaviour>();
   /** Serving pods that there is room for. */
   places = Number.POSITIVE_INFINITY;
+  /** The API server's words, while it takes no new pod. */
+  refused: string | undefined;
   readonly #objects: WorldObjects;
   readonly #resource: string;
   #serial = 0;
@@ -89,7 +91,10 @@ export class WorldPods {
         updatedReplicas: left.filter((pod) => isOf(pod, deployment)).length,
         readyReplicas: ready,
         availableReplicas: ready,
-        conditions: [],
+        conditions:
+          this.refused === undefined || left.length >= (deployment.spec?.replicas ?? 1)
+            ? []
+            : [{ type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: this.refused }],
       };
     }
   }
@@ -105,8 +110,9 @@ export class WorldPods {
     const own = this.of(metadata.name);
     const fresh = own.filter((pod) => isOf(pod, deployment));
     const [old] = own.filter((pod) => !fresh.includes(pod));
-    if (fresh.length < replicas && own.length < most) this.#create(metadata.name, template, now);
-    else if (fresh.length > replicas) leave(fresh.at(-1));
+    if (fresh.length < replicas && own.length < most) {
+      if (this.refused === undefined) this.#create(metadata.name, template, now);
+    } else if (fresh.length > replicas) leave(fresh.at(-1));
     if (own.filter((pod) => pod.ready).length > least || replicas === 0) leave(old);
   }
 
