@@ -302,7 +302,8 @@ describe("the gate", () => {
         for (const candidate of candidates) candidate.stop.abort();
         if (steps.length > 0) expect(led).toBeGreaterThan(0);
       }),
-      { numRuns: 300 },
+      // The same schedules each time: one that fails has to be found again.
+      { numRuns: 300, seed: 20_261_124 },
     );
   });
 });
