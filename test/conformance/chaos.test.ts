@@ -202,7 +202,8 @@ describe.skipIf(missing !== undefined)(
             running().proxy.hold(() => false);
           }
         }
-        expect(Object.fromEntries(kills)).toEqual(Object.fromEntries(writesOf));
+        // At least as often as an undisturbed operator writes: a fresh one may see what comes up in more steps.
+        for (const [name, writes] of writesOf) expect(kills.get(name), name).toBeGreaterThanOrEqual(writes);
         // Nothing came of them later: the last operator has seen all of them.
         for (const lane of lanes) {
           expect(await worldOf(server, lane)).toEqual([...undisturbed.values()].at(-1));
