@@ -9,6 +9,7 @@ import type { Namespace } from "./support/kube.ts";
 import { storedModel } from "./support/model-store.ts";
 import { newNamespace } from "./support/namespaces.ts";
 import { openServing, type Serving } from "./support/serving.ts";
+import { conditionOf } from "./support/timeline.ts";
 
 const MODEL_IMAGE = process.env.NARU_E2E_MODEL_IMAGE;
 const IMAGES = heldOut.slice(0, 100);
@@ -117,6 +118,20 @@ describe.skipIf(missingCluster() !== undefined)("serving on a cluster", () => {
       expect(answer.got).toBe("hello");
       return pods.add(answer.pod).size === 2;
     });
+    expect(serving.lies).toEqual([]);
+  });
+
+  it("says why a pod is not admitted", async () => {
+    const serving = openServing(namespace, "refused");
+    opened.push(serving);
+    // The namespace is held to the restricted standard, which no user's image is known to pass.
+    const container = { image: RUNTIME_IMAGE, httpPort: 9000, readiness: { httpPath: "/health" } };
+    const said = await serving.apply(
+      { ...QUICK_END, container },
+      ({ conditions }) =>
+        conditions?.some(({ type, message }) => type === "Ready" && message.includes("PodSecurity")) === true,
+    );
+    expect(conditionOf(said, "Ready")).toBe("False");
     expect(serving.lies).toEqual([]);
   });
 
