@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { missingProxies } from "../zero-loss/proxies/missing.ts";
 import { missingCluster, testCluster } from "./support/cluster.ts";
 import { helmOn, installChart, OPERATOR_NAMESPACE, RELEASE } from "./support/install.ts";
@@ -20,10 +21,22 @@ describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
     beforeAll(async () => {
       namespace = await newNamespace("chart");
     });
+    // What an earlier test left of it, or took away.
+    beforeEach(() => installChart(testCluster()));
     afterAll(async () => {
       await installChart(testCluster());
       await namespace.remove();
     });
+
+    /** Whether the release and what came of it are gone, the definition aside. */
+    async function nothingLeft(): Promise<boolean> {
+      const left = await namespace.run([
+        ...["get", "clusterroles,clusterrolebindings,priorityclasses,all,configmaps,roles,rolebindings"],
+        ...["--namespace", OPERATOR_NAMESPACE, "--output", "name"],
+        ...["--selector", `app.kubernetes.io/instance=${RELEASE}`],
+      ]);
+      return left.trim() === "";
+    }
 
     /** Identity and restarts of all that serves. */
     async function serving(of: Serving): Promise<readonly unknown[]> {
@@ -60,12 +73,7 @@ describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
         async disturb(world) {
           const before = await serving(digits);
           await helmOn(testCluster(), ["uninstall", RELEASE, "--wait"]);
-          const left = await namespace.run([
-            ...["get", "clusterroles,clusterrolebindings,priorityclasses,all,configmaps,roles,rolebindings"],
-            ...["--namespace", OPERATOR_NAMESPACE, "--output", "name"],
-            ...["--selector", `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/managed-by=Helm`],
-          ]);
-          expect(left.trim()).toBe("");
+          await eventually("nothing of the operator to be left", nothingLeft, 60_000);
           expect(await namespace.get("modelserving", "digits")).toBeDefined();
           await installChart(testCluster());
           await world.apply(

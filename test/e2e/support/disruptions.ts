@@ -56,14 +56,50 @@ export async function killOperator(namespace: Namespace, pod: string): Promise<v
 /** How the kubelet is restarted is the cluster's own: a command of whoever set it up. */
 export const RESTART_KUBELET = process.env.NARU_E2E_RESTART_KUBELET;
 
+/** A kubelet asks pods anew that began less than 10 s before it did: `kubeletRestartGracePeriod` of its prober. */
+export const KEPT_MILLISECONDS = 15_000;
+
+/** Whether the cluster's kubelets keep what was ready over a restart, as they do from 1.35. */
+export async function keepsReadiness(namespace: Namespace): Promise<boolean> {
+  const version = await namespace.run([
+    ...["get", "nodes", "--output", "jsonpath={.items[0].status.nodeInfo.kubeletVersion}"],
+  ]);
+  const [, major, minor] = /^v(\d+)\.(\d+)/.exec(version) ?? [];
+  return Number(major) > 1 || Number(minor) >= 35;
+}
+
+interface ServerStatus {
+  readonly restartCount: number;
+  readonly state: { readonly running?: { readonly startedAt: string } };
+}
+
+async function serversOf(serving: Serving): Promise<readonly (readonly [string, ServerStatus])[]> {
+  return (await serving.pods("inference")).flatMap(({ metadata, status }) =>
+    (status as { containerStatuses: ServerStatus[] }).containerStatuses.map(
+      (server) => [metadata.name, server] as const,
+    ),
+  );
+}
+
+/** Milliseconds since the last of the serving containers began. */
+export async function youngest(serving: Serving): Promise<number> {
+  const starts = (await serversOf(serving)).map(([, { state }]) =>
+    Date.parse(state.running?.startedAt ?? ""),
+  );
+  return Date.now() - Math.max(...starts);
+}
+
+/** Restarts of each serving container, with its pod's name. */
+export async function restarts(serving: Serving): Promise<readonly (readonly [string, number])[]> {
+  return (await serversOf(serving)).map(([pod, { restartCount }]) => [pod, restartCount] as const);
+}
+
 /** Resolves when the kubelet has spoken for its node again. */
 export async function restartKubelet(namespace: Namespace, command: string): Promise<void> {
   const heard = async () =>
     namespace.run([
-      "get",
-      "nodes",
-      "--output",
-      "jsonpath={.items[*].status.conditions[*].lastHeartbeatTime}",
+      ...["get", "leases", "--namespace", "kube-node-lease"],
+      ...["--output", "jsonpath={.items[*].spec.renewTime}"],
     ]);
   const before = await heard();
   await promisify(exec)(command);
