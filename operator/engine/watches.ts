@@ -11,8 +11,8 @@ export interface Source {
   readonly keys: EventKeys;
 }
 
-/** How often kinds that aren't served are asked for again (a CRD may be installed later), in milliseconds. */
-const LOOK_AGAIN = 30_000;
+/** How often it is asked which kinds are served: a definition may be installed, removed or forbidden at any time. */
+const LOOK_AGAIN = 5_000;
 
 export function sourcesOf(kind: ControlledKind<unknown>): Source[] {
   return [
@@ -33,7 +33,8 @@ export class Watches {
   readonly #cluster: Cluster;
   readonly #clock: Clock;
   readonly #running: { stop(): void }[] = [];
-  #missing: Source[] = [];
+  readonly #watched = new Set<Source>();
+  #served = new Set<Source>();
   #cancel: (() => void) | undefined;
   #stopped = false;
 
@@ -43,8 +44,9 @@ export class Watches {
   }
 
   /**
-   * Resolves when every served source has had its first listing. `onServed` is called when one was added later,
-   * `onFailed` when that could not be done, which is tried again.
+   * Resolves when every served source has had its first listing. `onServed` is called when a kind came to be served, or
+   * is no longer: what was decided by that has to be decided anew, and no object may be there to tell of it. `onFailed`
+   * when a watch could not be started, which is tried again.
    */
   async start(
     sources: readonly Source[],
@@ -56,25 +58,28 @@ export class Watches {
       let listing = true;
       await this.add(source.kind, (event) => onChange(source, event, listing));
       listing = false;
+      this.#watched.add(source);
     };
     const isServed = (source: Source): boolean => this.#cluster.serves(source.kind);
-    this.#missing = sources.filter((source) => !isServed(source));
-    await Promise.all(sources.filter(isServed).map(add));
+    const update = async (): Promise<boolean> => {
+      const served = new Set(sources.filter(isServed));
+      await Promise.all([...served].filter((source) => !this.#watched.has(source)).map(add));
+      const changed = sources.some((source) => served.has(source) !== this.#served.has(source));
+      this.#served = served;
+      return changed;
+    };
     const look = async (): Promise<void> => {
-      const found = this.#missing.filter(isServed);
       try {
-        await Promise.all(found.map(add));
-        this.#missing = this.#missing.filter((source) => !found.includes(source));
-        if (found.length > 0) onServed();
+        if (await update()) onServed();
       } catch (thrown) {
         onFailed(thrown);
       }
       lookLater();
     };
     const lookLater = (): void => {
-      if (this.#stopped || this.#missing.length === 0) return;
-      this.#cancel = this.#clock.after(LOOK_AGAIN, () => void look());
+      if (!this.#stopped) this.#cancel = this.#clock.after(LOOK_AGAIN, () => void look());
     };
+    await update();
     lookLater();
   }
 

@@ -154,6 +154,13 @@ export class MemoryCluster implements Cluster {
     this.#served.add(kindKey(kind));
   }
 
+  /** The kind's definition is removed, and its objects with it. */
+  unserve(kind: ObjectKind): void {
+    this.#served.delete(kindKey(kind));
+    const all = [...this.#stored.values()].filter(({ object }) => kindKey(object) === kindKey(kind));
+    for (const stored of all) this.#delete(stored);
+  }
+
   /** The cache shows nothing new until `release`. */
   hold(): void {
     this.#held = true;

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { ClusterError } from "../../../operator/engine/cluster.ts";
 import type { ChildFailure } from "../../../operator/engine/kind.ts";
-import { ownerReferenceTo } from "../../../operator/engine/objects.ts";
+import { type ObjectKind, ownerReferenceTo } from "../../../operator/engine/objects.ts";
 import { keptRevisions } from "../../../operator/engine/revisions.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import {
+  CONFIG_MAP,
   configMapOf,
   configMapRef,
   decideWidget,
@@ -719,6 +720,31 @@ describe("the loop", () => {
     cluster.serve(scaled);
     await engine.advance(31_000);
     expect(cluster.stored({ ...scaled, namespace: "default", name: "w-a" })).toBeDefined();
+    await engine.controller.stop();
+  });
+
+  test("a kind whose API goes and comes back is decided on at both, though no object tells of its return", async () => {
+    const cluster = memoryCluster();
+    const scaled = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject" };
+    cluster.serve(scaled);
+    const kind = widgetKind({
+      owns: [CONFIG_MAP, scaled],
+      decide: (resource) => {
+        const instead = cluster.serves(scaled) ? scaled : CONFIG_MAP;
+        return { ...decideWidget(resource), children: [{ ...configMapOf(resource, "a"), ...instead }] };
+      },
+    });
+    await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster, kind });
+    const child = (one: ObjectKind) => cluster.stored({ ...configMapRef("w-a"), ...one });
+    expect(child(scaled)).toBeDefined();
+    cluster.unserve(scaled);
+    await engine.advance(31_000);
+    expect(child(CONFIG_MAP)).toBeDefined();
+    cluster.serve(scaled);
+    await engine.advance(31_000);
+    expect(child(scaled)).toBeDefined();
+    expect(child(CONFIG_MAP)).toBeUndefined();
     await engine.controller.stop();
   });
 
