@@ -1,5 +1,5 @@
 import { messageOf } from "../../lib/errors.ts";
-import { type Cluster, ClusterError, type ClusterEvent } from "./cluster.ts";
+import { type Cluster, ClusterError, type ClusterErrorCode, type ClusterEvent } from "./cluster.ts";
 import { APPLIED } from "./diff.ts";
 import type { ChildFailure } from "./kind.ts";
 import {
@@ -42,7 +42,7 @@ export function checkChildren(
 /**
  * Applies the children in their order. One that is refused doesn't keep the others from being applied; a server that
  * cannot be reached does.
- * @throws ClusterError Unavailable, Conflict; WritesFenced
+ * @throws ClusterError Unavailable, Conflict, NamespaceTerminating; WritesFenced
  */
 export async function applyChildren(
   resource: KubeObject,
@@ -91,6 +91,9 @@ export async function deleteChildren(
   return failures;
 }
 
+/** What would meet the next object as well. */
+const MET_BY_ALL: readonly ClusterErrorCode[] = ["Unavailable", "Conflict", "NamespaceTerminating"];
+
 /** A refusal of this one object is answered; whatever would meet the next one as well is thrown. */
 async function attempt(
   ref: ObjectRef,
@@ -101,8 +104,7 @@ async function attempt(
     await write();
     return undefined;
   } catch (thrown) {
-    if (!(thrown instanceof ClusterError) || thrown.code === "Unavailable" || thrown.code === "Conflict")
-      throw thrown;
+    if (!(thrown instanceof ClusterError) || MET_BY_ALL.includes(thrown.code)) throw thrown;
     const message = `${ref.kind} ${ref.name} was refused: ${messageOf(thrown)}`;
     tell({ type: "Warning", reason: `Child${thrown.code}`, message });
     return { ref, code: thrown.code, message };

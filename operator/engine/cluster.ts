@@ -33,7 +33,7 @@ export interface Cluster {
    * leaves other managers' fields, and drops fields that we applied before and no longer do. Creates what is
    * absent. `status` is ignored, and what changes nothing leaves `resourceVersion` as it was. Answers the stored
    * object and the managers from whom a field was taken (they held it with another value).
-   * @throws ClusterError Forbidden, Invalid, Unavailable, NotServed (the kind's API is absent)
+   * @throws ClusterError Forbidden, NamespaceTerminating, Invalid, Unavailable, NotServed (the kind's API is absent)
    */
   apply(object: KubeObject): Promise<{ object: KubeObject; takenFrom: readonly string[] }>;
 
@@ -77,11 +77,15 @@ export type ClusterErrorCode =
   | "Conflict"
   | "NotFound"
   | "Forbidden"
+  | "NamespaceTerminating"
   | "Invalid"
   | "Unavailable"
   | "NotServed";
 
-/** `Unavailable` is worth a retry as it is; `Conflict` after reading again; the others only after a change. */
+/**
+ * `Unavailable` is worth a retry as it is; `Conflict` after reading again; `NamespaceTerminating` never, since whatever
+ * is in the namespace goes; the others only after a change.
+ */
 export class ClusterError extends Error {
   readonly code: ClusterErrorCode;
   constructor(code: ClusterErrorCode, message: string, options?: ErrorOptions) {

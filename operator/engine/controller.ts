@@ -206,6 +206,16 @@ export class Controller<Observed> {
   }
 
   #failed(key: string, priority: Priority, resource: KubeObject, thrown: unknown): ReconcileResult {
+    if (thrown instanceof ClusterError && thrown.code === "NamespaceTerminating") {
+      // The resource is still there, and goes too: its children are deleted before it in no order, and each of them
+      // would be made again. No retry mends that, and nobody needs to know.
+      this.#queue.forget(key);
+      this.#log.debug(
+        { controller: this.name, key },
+        "its namespace is being deleted: nothing is made in it",
+      );
+      return "success";
+    }
     this.#queue.retry(key, priority);
     if (thrown instanceof WritesFenced || this.#stopping) return "requeue";
     const message = messageOf(thrown);

@@ -38,7 +38,8 @@ export interface Outcome {
  * 5. Pruning, last: what replaces a child is there before it goes. If a child could not be applied, the owned objects
  *    of its kind stay as well, since one of them may be what it was to replace.
  *
- * @throws ClusterError Unavailable, WritesFenced, and whatever the kind throws: all are retried
+ * @throws ClusterError NamespaceTerminating: nothing more can come of it; Unavailable, WritesFenced, and whatever the
+ * kind throws: all are retried
  */
 export async function reconcile<Observed>(
   resource: KubeObject,

@@ -57,12 +57,18 @@ export function errorFromAnswer(
 ): ApiError {
   const said = parseStatus(text);
   const message = (said.message ?? text.trim()).slice(0, LONGEST_MESSAGE);
-  return new ApiError(codeOf(status), `${what}: ${status}${message === "" ? "" : ` ${message}`}`, {
-    status,
-    reason: said.reason ?? "",
-    causes: said.details?.causes ?? [],
-    retryAfter: retryAfter ?? secondsToMilliseconds(said.details?.retryAfterSeconds),
-  });
+  const causes = said.details?.causes ?? [];
+  const terminating = status === 403 && causes.some((cause) => cause.reason === "NamespaceTerminating");
+  return new ApiError(
+    terminating ? "NamespaceTerminating" : codeOf(status),
+    `${what}: ${status}${message === "" ? "" : ` ${message}`}`,
+    {
+      status,
+      reason: said.reason ?? "",
+      causes,
+      retryAfter: retryAfter ?? secondsToMilliseconds(said.details?.retryAfterSeconds),
+    },
+  );
 }
 
 /** The error for a request that had no whole answer. */

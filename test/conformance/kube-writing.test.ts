@@ -178,7 +178,9 @@ describe.skipIf(missing !== undefined)("what the Kubernetes adapter writes to a 
     const inNamespace = (within: string) => ({ ...CONFIG_MAP, metadata: { name: "a", namespace: within } });
     await expect(cluster.apply(inNamespace("not-there"))).rejects.toMatchObject({ code: "NotFound" });
     await server.request("DELETE", `/api/v1/namespaces/${namespace}`);
-    await expect(cluster.apply(inNamespace(namespace))).rejects.toMatchObject({ code: "Forbidden" });
+    await expect(cluster.apply(inNamespace(namespace))).rejects.toMatchObject({
+      code: "NamespaceTerminating",
+    });
   });
 
   test("Events that repeat raise a count, many that are alike become one, and none holds up its teller", async () => {

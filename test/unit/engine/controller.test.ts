@@ -381,6 +381,23 @@ describe("when the cluster refuses", () => {
     expect(cluster.stored(configMapRef("w-b"))).toBeDefined();
     await engine.controller.stop();
   });
+
+  test("every child because the namespace is being deleted, that is the end of it: no retry, no alarm, no Event", async () => {
+    const cluster = memoryCluster();
+    const engine = await startWidgets({ cluster });
+    await cluster.applyAs("kubectl", widget("w", { children: ["a", "b"] }));
+    await engine.advance(1000);
+    cluster.beforeWrite = (verb) => {
+      if (verb === "apply") throw new ClusterError("NamespaceTerminating", "being terminated");
+    };
+    cluster.requests.length = 0;
+    cluster.remove(configMapRef("w-a"));
+    await engine.advance(60_000);
+    expect(writesOf(cluster)).toEqual(["apply ConfigMap w-a"]);
+    expect(engine.log.lines.filter(({ level }) => level !== "debug")).toEqual([]);
+    expect(cluster.events).toEqual([]);
+    await engine.controller.stop();
+  });
 });
 
 describe("what is somebody else's", () => {
