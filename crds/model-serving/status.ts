@@ -7,7 +7,7 @@ const time = z.iso.datetime().meta({ format: "date-time" });
 
 const condition = z.strictObject({
   type: text(316).describe(
-    "Ready, Progressing, Degraded, ModelAvailable, RolloutComplete, RoutersConfigured, ScalingActive, RoutesAccepted or RobotsAssigned.",
+    "Ready, Progressing, Degraded, ModelAvailable, RolloutComplete, RoutersConfigured, ScalingActive, RoutesAccepted, ServiceMonitorApplied or RobotsAssigned.",
   ),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
   reason: text(1024).describe("CamelCase reason."),

@@ -1,6 +1,7 @@
 import { findCondition, setCondition } from "../engine/conditions.ts";
 import type { Condition } from "../engine/objects.ts";
 import { type Finding, type Judge, no, unknown, yes } from "./conditions/finding.ts";
+import { serviceMonitorApplied } from "./conditions/monitoring.ts";
 import { routesAccepted } from "./conditions/routes.ts";
 import { scalingActive } from "./conditions/scaling.ts";
 import { routerName } from "./names.ts";
@@ -22,6 +23,7 @@ const questions: readonly (readonly [type: string, judge: Judge])[] = [
   ["RoutersConfigured", routersConfigured],
   ["ScalingActive", scalingActive],
   ["RoutesAccepted", routesAccepted],
+  ["ServiceMonitorApplied", serviceMonitorApplied],
   ["RobotsAssigned", robotsAssigned],
 ];
 

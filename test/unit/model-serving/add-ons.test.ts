@@ -150,12 +150,20 @@ describe("a ServiceMonitor", () => {
   test("is made only where it is asked for and the Prometheus operator is there; it comes with it", async () => {
     const world = await applied({ observability });
     expect(world.objects.get("ServiceMonitor", "digits")).toBeUndefined();
+    expect(world.condition("ServiceMonitorApplied")).toMatchObject({
+      status: "False",
+      reason: "KindNotServed",
+    });
+    // What serves is well: only nobody measures it.
+    expect(world.condition("Degraded")?.status).toBe("False");
     world.serves.add("ServiceMonitor");
     await world.tick();
     expect(world.objects.get("ServiceMonitor", "digits")).toBeDefined();
+    expect(world.condition("ServiceMonitorApplied")?.status).toBe("True");
     world.set(spec({ model: model(1), observability: { serviceMonitor: { enabled: false } } }));
     await world.tick();
     expect(world.objects.get("ServiceMonitor", "digits")).toBeUndefined();
+    expect(world.condition("ServiceMonitorApplied")).toBeUndefined();
     expect((await deployed()).objects.get("ServiceMonitor", "digits")).toBeUndefined();
   });
 });
