@@ -35,6 +35,8 @@ const rows = (count: number): Tensor => ({
   shape: [count, 256],
   data: new Float32Array(count * 256).fill(0.1),
 });
+/** Runs for tenths of a second, so that what waits behind it is seen waiting. */
+const longRun = rows(1024);
 
 let served: TestServer;
 let address: string;
@@ -258,7 +260,7 @@ describe("time", () => {
     const { inFlight } = {
       inFlight: () => [...served.server.repository.loaded()].find(({ name }) => name === "slow")?.inFlight,
     };
-    const message = requestOf("slow", { inputs: [rows(64)] });
+    const message = requestOf("slow", { inputs: [longRun] });
     const calls = Array.from({ length: 8 }, () =>
       client.makeUnaryRequest(`${service}/ModelInfer`, same, same, message, () => undefined),
     );
@@ -464,7 +466,7 @@ describe("ModelStreamInfer", () => {
     const slow = () => [...served.server.repository.loaded()].find(({ name }) => name === "slow")?.inFlight;
     const stream = open();
     stream.on("error", () => undefined);
-    for (let index = 0; index < 5; index += 1) stream.write(requestOf("slow", { inputs: [rows(64)] }));
+    for (let index = 0; index < 5; index += 1) stream.write(requestOf("slow", { inputs: [longRun] }));
     await eventually("requests in the queue", () => slow() === 5);
     stream.cancel();
     await eventually("an empty queue", () => slow() === 0);
