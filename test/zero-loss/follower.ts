@@ -19,6 +19,12 @@ export function shared(look: () => Promise<readonly string[]>): () => Promise<re
   };
 }
 
+export interface Follower {
+  /** Longest time, at most, that the proxy went without a change: on a busy machine more than it was meant to be. */
+  readonly mostLagMilliseconds: () => number;
+  stop(): Promise<void>;
+}
+
 /**
  * Keeps a proxy's upstreams at the endpoints, each change late by 0 to 2 s and in order, as endpoints reach an
  * ingress or a load balancer's target group.
@@ -27,30 +33,41 @@ export function follow(
   endpoints: () => Promise<readonly string[]>,
   proxy: PoolingProxy,
   random: () => number,
-): { stop(): Promise<void> } {
+): Follower {
   let going = true;
   let seen = "";
   let lastAt = 0;
-  const due: { at: number; addresses: readonly string[] }[] = [];
+  let mostLag = 0;
+  /** When the endpoints were last asked for: a change that is seen came after it. */
+  let lookedAt = performance.now();
+  const due: { since: number; at: number; addresses: readonly string[] }[] = [];
 
   async function run(): Promise<void> {
     while (going) {
+      const since = lookedAt;
+      lookedAt = performance.now();
       const addresses = await endpoints();
       const now = performance.now();
       const key = [...addresses].sort().join();
       if (key !== seen) {
         // The first endpoints come at once: before them there is nothing to be late for.
-        lastAt = seen === "" ? now : Math.max(lastAt, now + random() * MOST_LAG_MILLISECONDS);
+        const first = seen === "";
+        lastAt = first ? now : Math.max(lastAt, now + random() * MOST_LAG_MILLISECONDS);
         seen = key;
-        due.push({ at: lastAt, addresses });
+        due.push({ since: first ? now : since, at: lastAt, addresses });
       }
-      while (due[0] !== undefined && due[0].at <= now) await proxy.setUpstreams(due.shift()?.addresses ?? []);
+      for (let next = due[0]; next !== undefined && next.at <= now; next = due[0]) {
+        due.shift();
+        await proxy.setUpstreams(next.addresses);
+        mostLag = Math.max(mostLag, performance.now() - next.since);
+      }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
     }
   }
 
   const running = run();
   return {
+    mostLagMilliseconds: () => mostLag,
     async stop() {
       going = false;
       await running;

@@ -65,10 +65,10 @@ if (verdicts.length === 0)
   throw new Error(`no path ${values.path}: choose from ${PATHS.map(({ name }) => name).join(", ")}`);
 if (verdicts.some(({ status }) => status === "failed")) process.exitCode = 1;
 
-function show({ path, proxy, disturbances, report }: PathOutcome): void {
+function show({ path, proxy, disturbances, mostLagMilliseconds, report }: PathOutcome): void {
   const seconds = (report.milliseconds / 1000).toFixed(0);
   console.log(
-    `${path} / ${proxy}: sent=${report.sent} lost=${report.lost.length} disturbances=${disturbances} seconds=${seconds}`,
+    `${path} / ${proxy}: sent=${report.sent} lost=${report.lost.length} disturbances=${disturbances} lag<=${mostLagMilliseconds}ms seconds=${seconds}`,
   );
   for (const { at, reason } of report.lost.slice(0, 3))
     console.log(`  at ${at} ms: ${reason.replaceAll(/\s+/g, " ")}`);

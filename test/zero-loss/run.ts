@@ -1,6 +1,6 @@
 import { eventually } from "../support/eventually.ts";
 import { digitsShot } from "./digits-shots.ts";
-import { follow, seeded, shared } from "./follower.ts";
+import { type Follower, follow, seeded, shared } from "./follower.ts";
 import { type LoadReport, startLoad } from "./load.ts";
 import { IDLE_SECONDS, type ZeroLossPath } from "./paths.ts";
 import { startHaproxy } from "./proxies/haproxy.ts";
@@ -30,6 +30,8 @@ export interface PathOutcome {
   readonly path: string;
   readonly proxy: string;
   readonly disturbances: number;
+  /** Within what pods' preStop covers, or a loss is this machine's, which is too busy, and says nothing of Naru. */
+  readonly mostLagMilliseconds: number;
   readonly report: LoadReport;
 }
 
@@ -65,7 +67,7 @@ export async function underLoad(
   const gaps = options.gaps ?? GAPS;
   const random = seeded(path.length * 7919);
   const proxies: PoolingProxy[] = [];
-  const followers: { stop(): Promise<void> }[] = [];
+  const followers: Follower[] = [];
   try {
     for (const start of [startNginx, startHaproxy]) proxies.push(await start({ idleTimeoutSeconds }));
     proxies.push(serviceClient(await target.serviceUrl()));
@@ -105,6 +107,7 @@ export async function underLoad(
       path,
       proxy: proxies[index]?.name ?? "",
       disturbances,
+      mostLagMilliseconds: Math.round(followers[index]?.mostLagMilliseconds() ?? 0),
       report,
     }));
   } finally {

@@ -12,7 +12,8 @@ describe.skipIf(missingProxies().length > 0)(
         // Spread over the whole path, which is longest for a canary.
         const thinkMilliseconds = path.name.startsWith("canary") ? 40 : 20;
         const outcomes = await runPath(path, { requests: 2000, thinkMilliseconds, mostDisturbances: 1 });
-        for (const { report } of outcomes) expected(report.lost).toEqual([]);
+        for (const { report, proxy, mostLagMilliseconds } of outcomes)
+          expected(report.lost, `${proxy}, at most ${mostLagMilliseconds} ms behind`).toEqual([]);
         expected(outcomes.reduce((sum, { report }) => sum + report.sent, 0)).toBeGreaterThanOrEqual(2000);
         expected(outcomes.map(({ proxy }) => proxy)).toEqual(["nginx", "haproxy", "service"]);
       });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eventually } from "../../support/eventually.ts";
 import { accepts, end, freePort, start } from "../../support/program.ts";
 import type { PoolingProxy, ProxyOptions } from "./proxy.ts";
 
@@ -9,8 +10,11 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
   const folder = await mkdtemp(join(tmpdir(), "naru-nginx-"));
   const file = join(folder, "nginx.conf");
   const port = await freePort();
-  const configure = (addresses: readonly string[]) =>
-    writeFile(file, config(folder, port, addresses, idleTimeoutSeconds));
+  let generation = 0;
+  const configure = (addresses: readonly string[]) => {
+    generation += 1;
+    return writeFile(file, config(folder, port, addresses, idleTimeoutSeconds, generation));
+  };
   await configure([]);
   const program = start("nginx", ["-p", folder, "-c", file, "-e", "stderr", "-g", "daemon off;"]);
   await accepts(port, program);
@@ -23,6 +27,14 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
     async setUpstreams(addresses) {
       await configure(addresses);
       program.kill("SIGHUP");
+      // It loads while it goes on, and says nothing when it is done: the worker that knows of the change tells.
+      const expected = String(generation);
+      await eventually("nginx with its new upstreams", async () => {
+        const answer = await fetch(`http://127.0.0.1:${port}/generation`, {
+          headers: { connection: "close" },
+        });
+        return (await answer.text()) === expected;
+      });
     },
     async stop() {
       await end(program);
@@ -31,7 +43,13 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
   };
 }
 
-function config(folder: string, port: number, addresses: readonly string[], idle: number): string {
+function config(
+  folder: string,
+  port: number,
+  addresses: readonly string[],
+  idle: number,
+  generation: number,
+): string {
   const servers =
     addresses.length > 0
       ? addresses.map((address) => `server ${address} max_fails=0;`)
@@ -56,6 +74,7 @@ http {
   }
   server {
     listen 127.0.0.1:${port} backlog=4096;
+    location = /generation { return 200 "${generation}"; }
     location / {
       proxy_pass http://pods;
       proxy_http_version 1.1;
