@@ -1,6 +1,6 @@
 import { canonicalJson, shortHash } from "./canonical.ts";
 import { fieldNamesHash } from "./field-names.ts";
-import { itemKeys } from "./list-keys.ts";
+import { itemKeys, sameItem } from "./list-keys.ts";
 import type { KubeObject } from "./objects.ts";
 import { sameQuantity } from "./quantity.ts";
 
@@ -15,9 +15,9 @@ import { sameQuantity } from "./quantity.ts";
 export const APPLIED = "naru.dev/applied";
 
 /** The object as it is sent: complete, without status, and with the hash of its fields. */
-export function toApply(wanted: KubeObject): KubeObject {
+export function toApply(wanted: KubeObject, hash = fieldsHash(wanted)): KubeObject {
   const { status: _, ...rest } = wanted;
-  const annotations = { ...wanted.metadata.annotations, [APPLIED]: fieldsHash(wanted) };
+  const annotations = { ...wanted.metadata.annotations, [APPLIED]: hash };
   return { ...rest, metadata: { ...wanted.metadata, annotations } };
 }
 
@@ -25,18 +25,20 @@ export function toApply(wanted: KubeObject): KubeObject {
  * Whether `observed` lacks anything of `wanted`, or still holds a field that was applied and is wanted no longer.
  *
  * Not noticed, since it looks like a default: a field that somebody adds inside an item of an atomic list.
+ * `hash` is the wanted object's own, for a caller that has it already.
  */
-export function differs(wanted: KubeObject, observed: KubeObject): boolean {
-  return observed.metadata.annotations?.[APPLIED] !== fieldsHash(wanted) || !holds(wanted, observed);
+export function differs(wanted: KubeObject, observed: KubeObject, hash = fieldsHash(wanted)): boolean {
+  return observed.metadata.annotations?.[APPLIED] !== hash || !holds(wanted, observed);
 }
 
 /** Whether every field of `wanted` (but status) is in `observed`, with a value that the server stores alike. */
 function holds(wanted: KubeObject, observed: KubeObject): boolean {
+  for (const field of Object.keys(wanted)) {
+    if (field === "status" || field === "metadata") continue;
+    if (!holdsValue(wanted[field], observed[field], field, "")) return false;
+  }
   const { labels, annotations, ownerReferences } = wanted.metadata;
-  const metadata = { labels, annotations, ownerReferences };
-  return Object.entries({ ...wanted, metadata, status: undefined }).every(([field, value]) =>
-    holdsValue(value, observed[field], field, ""),
-  );
+  return holdsValue({ labels, annotations, ownerReferences }, observed.metadata, "metadata", "");
 }
 
 /**
@@ -49,20 +51,36 @@ export function projectionHash(wanted: KubeObject, observed: KubeObject): string
   return shortHash(canonicalJson(project({ ...wanted, metadata, status: undefined }, observed, "")));
 }
 
+/** Most values are as they are wanted: that is asked first, and what else is alike only of the others. */
 function holdsValue(wanted: unknown, observed: unknown, field: string, parent: string): boolean {
-  if (wanted === undefined) return true;
-  if (isAbsent(wanted) && isAbsent(observed)) return true;
-  if (Array.isArray(wanted)) return Array.isArray(observed) && holdsList(wanted, observed, field);
-  if (isMap(wanted)) {
-    return (
-      isMap(observed) &&
-      Object.entries(wanted).every(([name, value]) => holdsValue(value, observed[name], name, field))
-    );
+  if (wanted === undefined || wanted === observed) return true;
+  if (Array.isArray(wanted)) {
+    if (Array.isArray(observed) && holdsList(wanted, observed, field)) return true;
+  } else if (isMap(wanted)) {
+    if (isMap(observed) && holdsMap(wanted, observed, field)) return true;
+  } else if (isQuantity(field, parent) && sameQuantity(wanted, observed)) return true;
+  return isAbsent(wanted) && isAbsent(observed);
+}
+
+function holdsMap(
+  wanted: Readonly<Record<string, unknown>>,
+  observed: Readonly<Record<string, unknown>>,
+  field: string,
+): boolean {
+  for (const name of Object.keys(wanted)) {
+    if (!holdsValue(wanted[name], observed[name], name, field)) return false;
   }
-  return wanted === observed || (isQuantity(field, parent) && sameQuantity(wanted, observed));
+  return true;
 }
 
 function holdsList(wanted: readonly unknown[], observed: readonly unknown[], field: string): boolean {
+  // In the same order, as nearly always, there is nothing to be looked up.
+  const inOrder =
+    wanted.length === observed.length &&
+    wanted.every(
+      (item, index) => sameItem(field, item, observed[index]) && holdsValue(item, observed[index], "", field),
+    );
+  if (inOrder) return true;
   const keys = itemKeys(field, wanted);
   const observedKeys = itemKeys(field, observed);
   if (keys === undefined || observedKeys === undefined) {
@@ -112,17 +130,10 @@ function isQuantity(field: string, parent: string): boolean {
   return QUANTITY_MAPS.has(parent) || QUANTITIES.has(field) || (parent === "target" && field === "value");
 }
 
-/** By object: a child is compared before it is sent, sent, and compared with the answer. */
-const known = new WeakMap<KubeObject, string>();
-
 /** A hash of the names of the fields that are applied. */
-function fieldsHash(wanted: KubeObject): string {
-  const found = known.get(wanted);
-  if (found !== undefined) return found;
+export function fieldsHash(wanted: KubeObject): string {
   const { labels, annotations, ownerReferences } = wanted.metadata;
   const { [APPLIED]: _, ...others } = annotations ?? {};
   const metadata = { labels, annotations: others, ownerReferences };
-  const hash = fieldNamesHash({ ...wanted, metadata, status: undefined });
-  known.set(wanted, hash);
-  return hash;
+  return fieldNamesHash({ ...wanted, metadata, status: undefined });
 }

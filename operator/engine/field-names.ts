@@ -28,10 +28,10 @@ function sumOf(value: unknown, field: string, path: number): number {
   }
   const keys = itemKeys(field, value);
   let sum = mixed(path, keys === undefined ? LIST : MAP);
-  for (const [index, item] of value.entries()) {
+  for (let index = 0; index < value.length; index++) {
     const step = keys?.[index];
     const own = step === undefined ? mixed(path, index) : along(path, step);
-    sum += sumOf(item, "", own);
+    sum += sumOf(value[index], "", own);
   }
   return sum;
 }

@@ -1,6 +1,6 @@
 import { canonicalJson, shortHash } from "./canonical.ts";
 import type { Cluster } from "./cluster.ts";
-import { differs, projectionHash, toApply } from "./diff.ts";
+import { differs, fieldsHash, projectionHash, toApply } from "./diff.ts";
 import type { Expectations } from "./expectations.ts";
 import { type KubeObject, refKey, refOf } from "./objects.ts";
 
@@ -45,18 +45,19 @@ export class Writer {
    * still differs, what it answered is remembered, and sent again only when that or the child changes.
    */
   async apply(child: KubeObject, observed: KubeObject | undefined): Promise<readonly string[]> {
+    const hash = fieldsHash(child);
     const key = refKey(refOf(child));
     if (observed !== undefined) {
-      if (!differs(child, observed)) {
+      if (!differs(child, observed, hash)) {
         this.#settled.delete(key);
         return [];
       }
       if (this.#settled.has(key) && this.#settled.get(key) === settledAs(child, observed)) return [];
     }
     this.#fence("apply");
-    const answer = await this.#cluster.apply(toApply(child));
+    const answer = await this.#cluster.apply(toApply(child, hash));
     this.#expectations.wrote(answer.object);
-    if (differs(child, answer.object)) this.#settled.set(key, settledAs(child, answer.object));
+    if (differs(child, answer.object, hash)) this.#settled.set(key, settledAs(child, answer.object));
     else this.#settled.delete(key);
     return answer.takenFrom;
   }

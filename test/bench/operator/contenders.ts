@@ -3,11 +3,15 @@ import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { assemble } from "../../../scripts/image/assemble.ts";
 import { freePort } from "../../support/program.ts";
 import { peerTemplate } from "./template.ts";
 import { NoProgress } from "./waiting.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
+/** Collects garbage on SIGUSR2, so that what is really held can be told from what has not been collected yet. */
+const COLLECT_ON_SIGNAL =
+  "data:text/javascript,process.on('SIGUSR2',()=>gc({type:'major',execution:'sync',flavor:'last-resort'}))";
 const PEER = join(import.meta.dirname, "../peers/controller-runtime");
 /** Reconciles at once, of both. */
 export const CONCURRENCY = 8;
@@ -36,7 +40,17 @@ export interface RunningContender {
   stop(): Promise<void>;
 }
 
-export function naru(): Contender {
+/** Builds what the operator's image holds into `folder`: compiled, and with the packages that it imports. */
+export async function naru(folder: string): Promise<Contender> {
+  const dist = join(folder, "dist");
+  const app = join(folder, "app");
+  const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
+  await promisify(execFile)(
+    process.execPath,
+    [compiler, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", dist],
+    { cwd: ROOT },
+  );
+  await assemble({ root: ROOT, dist, entry: "operator/main.js", folder: app, time: 0 });
   return {
     name: "Naru",
     version: `Node ${process.version}`,
@@ -44,8 +58,8 @@ export function naru(): Contender {
       launch(kubeconfig, (port) => [
         process.execPath,
         "--expose-gc",
-        `--import=${join(import.meta.dirname, "collect-on-signal.ts")}`,
-        join(ROOT, "operator/main.ts"),
+        `--import=${COLLECT_ON_SIGNAL}`,
+        join(app, "dist/operator/main.js"),
         `--runtime-image=${RUNTIME_IMAGE}`,
         "--namespace=default",
         `--concurrency=${CONCURRENCY}`,
@@ -93,7 +107,7 @@ async function launch(
   const [command = "", ...args] = commandOf(port);
   const startedAt = performance.now();
   const child = spawn(command, args, {
-    env: { ...process.env, KUBECONFIG: kubeconfig },
+    env: { ...process.env, NODE_ENV: "production", KUBECONFIG: kubeconfig },
     stdio: ["ignore", "pipe", "pipe"],
   });
   await once(child, "spawn");

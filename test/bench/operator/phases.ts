@@ -14,6 +14,17 @@ const NEWCOMER_EVERY_IN_RESYNC = 100;
 /** Milliseconds within which a first pass must have come further. */
 const TELL_EVERY = 20_000;
 
+export async function measureEmpty(
+  running: RunningContender,
+  say: (line: string) => void,
+): Promise<OperatorRow["empty"]> {
+  await quiet(running);
+  await running.collectGarbage();
+  const megabytes = residentMegabytes([running.pid]);
+  say(`without any resource: ${Math.round(megabytes)} MB`);
+  return { megabytes };
+}
+
 export async function measureFirstPass(
   running: RunningContender,
   server: ApiServer,

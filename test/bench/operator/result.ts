@@ -2,6 +2,8 @@
 export interface OperatorRow {
   readonly name: string;
   readonly version: string;
+  /** There is no resource. */
+  readonly empty: { readonly megabytes: number };
   /** Nothing but ModelServings is there when it starts. */
   readonly firstPass: {
     readonly seconds: number;

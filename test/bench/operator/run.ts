@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { installModelServing } from "../../conformance/support/kube.ts";
 import { missingAssets, startApiServer } from "../../support/api-server.ts";
 import { type Contender, controllerRuntime, naru, type RunningContender } from "./contenders.ts";
-import { measureFirstPass, measureNoOp, measureRest, measureResync } from "./phases.ts";
+import { measureEmpty, measureFirstPass, measureNoOp, measureRest, measureResync } from "./phases.ts";
 import { Population } from "./population.ts";
 import type { OperatorResult, OperatorRow } from "./result.ts";
 import { seconds } from "./waiting.ts";
@@ -25,7 +25,7 @@ export async function benchOperator(quick: boolean, say: (line: string) => void)
   const folder = await mkdtemp(join(tmpdir(), "naru-bench-operator-"));
   try {
     const peer = await controllerRuntime(folder);
-    const contenders = [naru(), ...(typeof peer === "string" ? [] : [peer])];
+    const contenders = [await naru(folder), ...(typeof peer === "string" ? [] : [peer])];
     const rows: OperatorRow[] = [];
     for (const contender of contenders) {
       rows.push(
@@ -56,6 +56,8 @@ async function measure(
   };
   try {
     await installModelServing(server);
+    const empty = await measureEmpty(await start(), say);
+    await running?.stop();
     const population = new Population(server);
     const from = performance.now();
     await population.create(resources);
@@ -68,7 +70,7 @@ async function measure(
     const noOp = await measureNoOp(await start(), server, resources, say);
     await running?.stop();
     const resync = await measureResync(start, population, resources, say);
-    return { name, version, firstPass, rest, noOp, resync };
+    return { name, version, empty, firstPass, rest, noOp, resync };
   } finally {
     await running?.stop();
     await server.stop();

@@ -5,7 +5,7 @@ import type { OperatorResult, OperatorRow } from "./result.ts";
 
 interface Measure {
   readonly text: string;
-  readonly of: (row: OperatorRow) => number;
+  readonly of: (row: OperatorRow, resources: number) => number;
   readonly digits: number;
 }
 
@@ -30,6 +30,12 @@ const MEASURES: readonly Measure[] = [
   { text: "RSS at most in a restart, MB", of: (row) => row.noOp.peakMegabytes, digits: 0 },
   { text: "RSS at rest after garbage collection, MB", of: (row) => row.rest.megabytes, digits: 0 },
   { text: "… after a restart", of: (row) => row.noOp.megabytes, digits: 0 },
+  { text: "… without any resource", of: (row) => row.empty.megabytes, digits: 0 },
+  {
+    text: "… a resource with its children, KB",
+    of: (row, resources) => ((row.noOp.megabytes - row.empty.megabytes) * 1024) / resources,
+    digits: 1,
+  },
   { text: "requests a minute at rest", of: (row) => row.rest.requestsPerMinute, digits: 0 },
   { text: "CPU at rest, % of a core", of: (row) => row.rest.cpuPercent, digits: 1 },
 ];
@@ -56,7 +62,7 @@ export function operatorPage(result: OperatorResult): string {
       .slice(1)
       .map(() => " ---: |")
       .join("")}`,
-    ...MEASURES.map((measure) => line(measure, rows)),
+    ...MEASURES.map((measure) => line(measure, rows, resources)),
     "",
     "A newcomer waits from its creation until its last child is there. No-op reconciles are those after a restart, when every resource is queued and nothing differs; their requests are counted by the API server (`apiserver_request_total`; listings and watches are the start's; one Event says who leads). Requests at rest are the client's own count, the Lease's renewals among them.",
     "",
@@ -65,8 +71,8 @@ export function operatorPage(result: OperatorResult): string {
   ].join("\n");
 }
 
-function line({ text, of, digits }: Measure, rows: readonly OperatorRow[]): string {
-  const values = rows.map(of);
+function line({ text, of, digits }: Measure, rows: readonly OperatorRow[], resources: number): string {
+  const values = rows.map((row) => of(row, resources));
   const [ours, peer] = values;
   const ratio = ours === undefined || peer === undefined ? [] : [peer === 0 ? "" : (ours / peer).toFixed(2)];
   return `| ${[text, ...values.map((value) => value.toFixed(digits)), ...ratio].join(" | ")} |`;

@@ -21,6 +21,6 @@ export function peerTemplate(): { children: unknown[]; status: unknown } {
   );
   const [revision] = children;
   const name = revision?.metadata.name.slice(NAME.length + 1) ?? "";
-  const text = JSON.stringify({ children: children.map(toApply), status });
+  const text = JSON.stringify({ children: children.map((child) => toApply(child)), status });
   return JSON.parse(text.replaceAll(name, REVISION)) as { children: unknown[]; status: unknown };
 }
