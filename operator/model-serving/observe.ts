@@ -7,6 +7,7 @@ import { readRevisions } from "../engine/revisions.ts";
 import { SERVING_LABEL } from "./labels.ts";
 import { routerName } from "./names.ts";
 import type { Observed, ObservedRouter, PushRefusal } from "./observed.ts";
+import { podsOf } from "./own-pods.ts";
 import { readPod, readRouterConfig, readRouting, readWorkload } from "./read.ts";
 import { readRoute, readScaler } from "./read-add-ons.ts";
 import type { RouterClient, RouterPush } from "./router-client.ts";
@@ -34,12 +35,9 @@ export async function observe(
   const { name, namespace = "", uid = "" } = resource.metadata;
   const named = (kind: string, own: string) =>
     owned.find((object) => object.kind === kind && object.metadata.name === own);
-  const pods = cluster.list({
-    apiVersion: "v1",
-    kind: "Pod",
-    namespace,
-    labels: { [SERVING_LABEL]: name },
-  });
+  const deployments = owned.filter(({ kind }) => kind === "Deployment");
+  const labels = { [SERVING_LABEL]: name };
+  const pods = podsOf(deployments, cluster.list({ apiVersion: "v1", kind: "Pod", namespace, labels }));
   const config = readRouterConfig(named("ConfigMap", routerName(name)));
   const owner = { namespace, name, uid };
   const wanted = config !== undefined && isIssued(config, resource.status) ? { owner, config } : undefined;
@@ -48,7 +46,7 @@ export async function observe(
       .filter((pod) => readPod(pod).role === "router")
       .map((pod) => observeRouter(pod, wanted, environment.routers, signal)),
   );
-  const workloads = owned.filter(({ kind }) => kind === "Deployment").map(readWorkload);
+  const workloads = deployments.map(readWorkload);
   return {
     settings: environment.settings,
     routerKeys: environment.routerKeys,

@@ -1,5 +1,6 @@
 import type { KubeObject } from "../../../operator/engine/objects.ts";
 import type { ApiServer } from "../../support/api-server.ts";
+import { madeBy } from "../../support/made-by.ts";
 
 interface Template {
   metadata: { labels: Record<string, string> };
@@ -22,7 +23,7 @@ export async function runPod(server: ApiServer, deployment: KubeObject, adminPor
   const pod = await server.request("POST", `/api/v1/namespaces/${namespace}/pods`, {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: `${name}-0`, labels: template.metadata.labels },
+    metadata: { name: `${name}-0`, ...madeBy(name, template.metadata.labels) },
     spec: { ...template.spec, containers },
   });
   if (pod.status !== 201) throw new Error(`pod of ${name}: ${String(pod.body.message)}`);

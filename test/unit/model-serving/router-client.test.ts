@@ -8,6 +8,7 @@ import type { KubeObject } from "../../../operator/engine/objects.ts";
 import { observe } from "../../../operator/model-serving/observe.ts";
 import { httpRouterClient } from "../../../operator/model-serving/router-client.ts";
 import { issuedOf } from "../../../operator/model-serving/router-sequence.ts";
+import { madeBy } from "../../support/made-by.ts";
 
 const signer = { publicKeys: ["A".repeat(43)], sign: () => "signed" };
 const client = httpRouterClient(signer);
@@ -122,11 +123,11 @@ describe("asked for its status, a router that", () => {
   });
 });
 
-/** A router's pod at a port of the loopback address. */
-const podAt = (port: number): KubeObject => ({
+/** A router's pod at a port of the loopback address; `made` says by whom. */
+const podAt = (port: number, made = madeBy("digits-router", { "naru.dev/role": "router" })): KubeObject => ({
   apiVersion: "v1",
   kind: "Pod",
-  metadata: { name: `router-${port}`, namespace: "default", labels: { "naru.dev/role": "router" } },
+  metadata: { name: `router-${port}`, namespace: "default", ...made },
   spec: { containers: [{ name: "router", ports: [{ name: "admin", containerPort: port }] }] },
   status: {
     podIP: "127.0.0.1",
@@ -135,8 +136,11 @@ const podAt = (port: number): KubeObject => ({
 });
 
 /** What is observed of routers at these ports, where `config` is what they are to have. */
-async function observed(ports: readonly number[]) {
-  const cluster: Pick<Cluster, "list" | "serves"> = { list: () => ports.map(podAt), serves: () => true };
+const observed = async (ports: readonly number[]) =>
+  (await observedOf(ports.map((port) => podAt(port)))).routers;
+
+async function observedOf(pods: readonly KubeObject[]) {
+  const cluster: Pick<Cluster, "list" | "serves"> = { list: () => pods, serves: () => true };
   const resource: KubeObject = {
     apiVersion: "naru.dev/v1alpha1",
     kind: "ModelServing",
@@ -149,14 +153,18 @@ async function observed(ports: readonly number[]) {
     metadata: { name: "digits-router", namespace: "default" },
     data: { "router.json": JSON.stringify(config) },
   };
+  const deployment: KubeObject = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "digits-router", namespace: "default", uid: "u2" },
+  };
   const environment = {
     settings: { runtimeImage: "naru/runtime:1", namespace: "naru-system" },
     routerKeys: signer.publicKeys,
     routers: client,
   };
   const { signal } = new AbortController();
-  const { routers } = await observe(resource, cluster as Cluster, signal, [map], environment);
-  return routers;
+  return observe(resource, cluster as Cluster, signal, [map, deployment], environment);
 }
 
 describe("observed together with others, a router that", () => {
@@ -194,5 +202,54 @@ describe("observed together with others, a router that", () => {
     const [router] = await observed([port]);
     expect(router).toMatchObject({ report: { generation: "g1" }, refusal: { code: "PushUnsigned" } });
     expect(router?.refusal?.message).toHaveLength(512);
+  });
+});
+
+describe("a pod that bears the labels of a router", () => {
+  const { labels = {}, ownerReferences = [] } = madeBy("digits-router", { "naru.dev/role": "router" });
+  const [owner] = ownerReferences;
+  if (owner === undefined) throw new Error("no owner");
+  const deployment = { ...owner, kind: "Deployment", name: "digits-router" };
+  const strangers: [string, Parameters<typeof podAt>[1]][] = [
+    ["was made by nobody", { labels }],
+    ["was made for another Deployment", madeBy("other-router", labels)],
+    [
+      "was made by a ReplicaSet of no Deployment",
+      { labels, ownerReferences: [{ ...owner, name: "digits-router" }] },
+    ],
+    [
+      "has another hash than its ReplicaSet",
+      { labels: { ...labels, "pod-template-hash": "x" }, ownerReferences },
+    ],
+    ["has no hash", { labels: { "naru.dev/role": "router" }, ownerReferences }],
+    [
+      "is controlled by a kind of another group",
+      { labels, ownerReferences: [{ ...owner, apiVersion: "a/v1" }] },
+    ],
+    ["is owned but not controlled", { labels, ownerReferences: [{ ...owner, controller: false }] }],
+    [
+      "was made by another Deployment of that name",
+      { labels, ownerReferences: [{ ...deployment, uid: "u3" }] },
+    ],
+  ];
+
+  test.each(strangers)("and %s is not asked, and counts for nothing", async (_, made) => {
+    let asked = 0;
+    const port = await listen((_request, response) => {
+      asked += 1;
+      response.end(JSON.stringify(report("g1")));
+    });
+    const seen = await observedOf([podAt(port, made)]);
+    expect(seen.routers).toEqual([]);
+    expect(seen.pods).toEqual([]);
+    expect(asked).toBe(0);
+  });
+
+  test("is asked where its Deployment made it, with a ReplicaSet between or without", async () => {
+    const port = await listen((_request, response) => response.end(JSON.stringify(report("g2"))));
+    const direct = { labels, ownerReferences: [{ ...deployment, uid: "u2" }] };
+    const seen = await observedOf([podAt(port), podAt(port, direct)]);
+    expect(seen.routers.map(({ report: said }) => said?.generation)).toEqual(["g2", "g2"]);
+    expect(seen.pods).toHaveLength(2);
   });
 });

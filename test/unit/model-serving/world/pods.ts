@@ -1,5 +1,6 @@
 import type { PodTemplateSpec } from "kubernetes-types/core/v1.js";
 import type { KubeObject } from "../../../../operator/engine/objects.ts";
+import { madeBy } from "../../../support/made-by.ts";
 import type { WorldObject, WorldObjects } from "./objects.ts";
 
 export interface WorldPod {
@@ -169,7 +170,7 @@ export class WorldPods {
         metadata: {
           name: pod.name,
           namespace: "default",
-          ...(labels === undefined ? {} : { labels }),
+          ...madeBy(pod.deployment, labels),
           ...(pod.leaving ? { deletionTimestamp: new Date(now).toISOString() } : {}),
         },
         spec: pod.template.spec,
