@@ -12,7 +12,7 @@ export interface Source {
 }
 
 /** How often it is asked which kinds are served: a definition may be installed, removed or forbidden at any time. */
-const LOOK_AGAIN = 5_000;
+const LOOK_AGAIN = 2_000;
 
 export function sourcesOf(kind: ControlledKind<unknown>): Source[] {
   return [

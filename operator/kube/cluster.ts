@@ -97,7 +97,7 @@ class ApiServerCluster implements KubeCluster {
       clock,
       log,
       onChange: () => this.#onDiscovered(),
-      watched: () => this.#sources.get(keyOf(DEFINITIONS))?.readable === true,
+      told: () => this.#knowsDefinitions(),
     });
     this.#events = new Events({ client, clock, log, instance });
   }
@@ -110,6 +110,8 @@ class ApiServerCluster implements KubeCluster {
     let known = true;
     definitions.cache.watch(DEFINITIONS, () => known || this.#discovery.poke());
     known = false;
+    // One may have come between the two: it was listed, and nothing will tell of it.
+    if (!this.#knowsDefinitions()) this.#discovery.poke();
     this.#discovering = this.#discovery.run(this.#stopping.signal);
   }
 
@@ -225,6 +227,13 @@ class ApiServerCluster implements KubeCluster {
   #readable(kind: ObjectKind): Resource | undefined {
     const resource = this.#discovery.find(kind);
     return resource?.verbs.has("list") && resource.verbs.has("watch") ? resource : undefined;
+  }
+
+  /** Whether definitions are watched, and what each of them defines is known to be served. */
+  #knowsDefinitions(): boolean {
+    const source = this.#sources.get(keyOf(DEFINITIONS));
+    if (source?.readable !== true) return false;
+    return source.cache.list({}).every(({ metadata }) => this.#discovery.defines(metadata.name));
   }
 
   #onDiscovered(): void {

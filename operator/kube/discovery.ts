@@ -18,9 +18,9 @@ export interface Resource extends ObjectKind {
 
 /** Aggregated discovery: all kinds of a server in two answers (stable since Kubernetes 1.30). */
 const AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-/** Milliseconds between looks where CustomResourceDefinitions are watched, and where they can't be. */
-const LOOK_AGAIN_WATCHED = 600_000;
-const LOOK_AGAIN_UNWATCHED = 30_000;
+/** Milliseconds between looks where CustomResourceDefinitions tell of changes, and where something is not told. */
+const LOOK_AGAIN_TOLD = 600_000;
+const LOOK_AGAIN_UNTOLD = 30_000;
 /** Milliseconds after a definition changed: a server serves a kind some moments after it said so. */
 const AFTER_CHANGE = [100, 500, 2_000, 5_000];
 const FIRST_RETRY = 200;
@@ -32,20 +32,20 @@ export class Discovery {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChange: () => void;
-  readonly #watched: () => boolean;
+  readonly #told: () => boolean;
   #resources: ReadonlyMap<string, Resource> = new Map();
   #soon: number[] = [];
   #wake: (() => void) | undefined;
 
-  /** `watched`: whether changes of definitions are told by `poke` now. */
+  /** `told`: whether changes of definitions are told by `poke`, and none was told of whose kind is not served yet. */
   constructor(options: {
     client: ApiClient;
     clock: Clock;
     log: Log;
     onChange: () => void;
-    watched: () => boolean;
+    told: () => boolean;
   }) {
-    this.#watched = options.watched;
+    this.#told = options.told;
     this.#client = options.client;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -54,6 +54,13 @@ export class Discovery {
 
   find(kind: ObjectKind): Resource | undefined {
     return this.#resources.get(keyOf(kind));
+  }
+
+  /** Whether a kind is served that a CustomResourceDefinition of this name (`plural.group`) defines. */
+  defines(definition: string): boolean {
+    return [...this.#resources.values()].some(
+      ({ plural, root }) => `${plural}.${root.split("/")[2]}` === definition,
+    );
   }
 
   /**
@@ -72,7 +79,7 @@ export class Discovery {
   /** Looks again until `signal` aborts; never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const wait = this.#soon.shift() ?? (this.#watched() ? LOOK_AGAIN_WATCHED : LOOK_AGAIN_UNWATCHED);
+      const wait = this.#soon.shift() ?? (this.#told() ? LOOK_AGAIN_TOLD : LOOK_AGAIN_UNTOLD);
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       await pause(this.#clock, wait, AbortSignal.any([signal, woken.signal]));

@@ -84,8 +84,12 @@ describe("the adapter on a scripted API server", () => {
   });
 
   /** `groups` is what `/apis` answers now; changing it and telling of a definition makes the adapter look again. */
-  const opened = async (timing = {}) => {
-    const state = { groups: [WIDGETS, DEFINITIONS] as unknown[], refuses: false, version: 10 };
+  const opened = async (
+    timing = {},
+    starting: Partial<{ groups: unknown[]; definitions: string[] }> = {},
+  ) => {
+    const groups: unknown[] = [WIDGETS, DEFINITIONS];
+    const state = { groups, definitions: [] as string[], refuses: false, version: 10, ...starting };
     let tellDefinitions: (line: unknown) => void = () => undefined;
     const cuts: (() => void)[] = [];
     const api: ScriptedApi = await startScriptedApi(({ path, query }, response) => {
@@ -93,7 +97,7 @@ describe("the adapter on a scripted API server", () => {
       if (path === "/apis") return json(response, discovery(...state.groups));
       const isWidgets = path === PATH;
       if (isWidgets && state.refuses) return refusal(response, 404, "NotFound");
-      const items = isWidgets ? [widget("a", 1)] : [];
+      const items = isWidgets ? [widget("a", 1)] : state.definitions.map((name) => widget(name, 1));
       if (!query.has("watch")) return json(response, { metadata: { resourceVersion: "10" }, items });
       lines(response, []);
       if (isWidgets) cuts.push(() => response.end());
@@ -106,7 +110,11 @@ describe("the adapter on a scripted API server", () => {
     ends.push(() => cluster.stop());
     const told: string[] = [];
     await cluster.watch(WIDGET, ({ type, object }) => told.push(`${type} ${object.metadata.name}`));
-    await eventually("both watches", () => api.asked.filter(({ query }) => query.has("watch")).length === 2);
+    const watches = state.groups.includes(WIDGETS) ? 2 : 1;
+    await eventually(
+      "its watches",
+      () => api.asked.filter(({ query }) => query.has("watch")).length === watches,
+    );
     /** Resolves when what `/apis` answers now was read. */
     const lookAgain = async (): Promise<void> => {
       const looks = () => api.asked.filter(({ path }) => path === "/apis").length;
@@ -143,6 +151,17 @@ describe("the adapter on a scripted API server", () => {
     await eventually("it told again", () => told.length === 3);
     expect(told).toEqual(["Added a", "Deleted a", "Added a"]);
     expect(cluster.serves(WIDGET)).toBe(true);
+  });
+
+  test("a kind whose definition is listed at the start is looked for until it is served, and not beyond", async () => {
+    const starting = { groups: [DEFINITIONS] as unknown[], definitions: ["widgets.test.naru.dev"] };
+    const { api, cluster, state, told } = await opened({}, starting);
+    expect(cluster.serves(WIDGET)).toBe(false);
+    state.groups = [WIDGETS, DEFINITIONS];
+    await eventually("it served", () => told.includes("Added a"));
+    expect(cluster.serves(WIDGET)).toBe(true);
+    const looks = api.asked.filter(({ path }) => path === "/apis").length;
+    expect(looks).toBeLessThanOrEqual(5);
   });
 
   test("a server that is too old ends the opening with what to do", async () => {
