@@ -12,13 +12,29 @@ export const dnsLabel = z
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be lower-case letters, digits and '-', as a DNS label");
 
+/**
+ * DNS labels with dots between them: runs of letters and digits, parted by dashes or by one dot. Without a backslash,
+ * which CEL would read as its own.
+ */
+const SUBDOMAIN = "[a-z0-9]+((-+|[.])[a-z0-9]+)*";
+
 export const dnsSubdomain = z
   .string()
   .min(1)
   .max(253)
   .regex(
-    /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
-    "must be lower-case letters, digits, '-' and '.', as a DNS name",
+    new RegExp(`^${SUBDOMAIN}$`),
+    "must be lower-case letters, digits and '-', with single dots between them, as a DNS name",
+  );
+
+/** A key in a ConfigMap or a Secret. Neither `.` nor `..` nor what begins with two dots: those would be no file. */
+export const dataKey = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(
+    /^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$/,
+    "must be a key of a ConfigMap or Secret: letters, digits, '-', '_' and '.'",
   );
 
 /** Longer strings than a digest pass the bound, so that a digest with a prefix gets the rule's message. */
@@ -109,11 +125,20 @@ function boundedMap<V extends z.ZodType>(
   ]);
 }
 
-/** A qualified name (labels, annotations, resources): an optional DNS prefix and `/`, then up to 63 characters. */
+const NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+
+/** A qualified name (labels, annotations): an optional DNS prefix and `/`, then up to 63 characters. */
 const qualifiedName = {
   maxLength: 317,
-  pattern: "^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+  pattern: `^(${SUBDOMAIN}/)?${NAME}$`,
   hint: "write name or prefix/name, the name at most 63 characters",
+};
+
+/** What a container may ask for: Kubernetes' own resources, and those that a device plug-in names with its domain. */
+const resourceName = {
+  maxLength: 317,
+  pattern: `^(cpu|memory|ephemeral-storage|hugepages-[0-9]{1,9}[KMGT]i|${SUBDOMAIN}/${NAME})$`,
+  hint: "write cpu, memory, ephemeral-storage, hugepages-2Mi or domain/name, such as nvidia.com/gpu",
 };
 
 export const labelKey = z
@@ -129,4 +154,4 @@ export const labelValue = z
   );
 export const labels = boundedMap(qualifiedName, labelValue, 64);
 export const annotations = boundedMap(qualifiedName, z.string().max(4096), 64);
-export const resourceList = boundedMap(qualifiedName, quantity, 32);
+export const resourceList = boundedMap(resourceName, quantity, 32);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  dataKey,
   dnsLabel,
   dnsSubdomain,
   labelValue,
@@ -146,12 +147,7 @@ export const model = withRules(
     caBundle: z
       .strictObject({
         configMapName: dnsSubdomain.describe("Name of the ConfigMap."),
-        key: z
-          .string()
-          .min(1)
-          .max(253)
-          .optional()
-          .describe("Key that holds PEM certificates. Absent: ca.crt."),
+        key: dataKey.optional().describe("Key that holds PEM certificates. Absent: ca.crt."),
       })
       .optional()
       .describe("Certificates that the model's source is verified with, beside the usual ones."),

@@ -1,16 +1,16 @@
 import { z } from "zod";
 import {
   annotations,
-  dnsLabel,
+  dataKey,
   dnsSubdomain,
   image,
-  labelKey,
   labels,
   port,
   quantity,
   resourceList,
 } from "../primitives.ts";
 import { celAtMostOne, celExactlyOne, countPresent, keyedList, withRules } from "../rules.ts";
+import { affinity, toleration } from "./scheduling.ts";
 
 /** The one annotation by which Kubernetes itself takes confinement from a container. */
 const APPARMOR = "container.apparmor.security.beta.kubernetes.io/";
@@ -19,7 +19,7 @@ const keyRef = (what: string) =>
   z
     .strictObject({
       name: dnsSubdomain.describe(`Name of the ${what}, in the namespace of this resource.`),
-      key: z.string().min(1).max(253).describe("Key in it."),
+      key: dataKey.describe("Key in it."),
       optional: z.boolean().optional().describe("Start without it where it is absent."),
     })
     .describe(`A key of a ${what}.`);
@@ -62,87 +62,6 @@ const envVar = withRules(
     },
   ],
 );
-
-const toleration = z.strictObject({
-  key: z.string().max(317).optional().describe("Taint key; absent with Exists matches every taint."),
-  operator: z.enum(["Equal", "Exists"]).optional().describe("How key and value are compared."),
-  value: z.string().max(63).optional().describe("Taint value."),
-  effect: z
-    .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
-    .optional()
-    .describe("Taint effect; absent: all."),
-  tolerationSeconds: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .optional()
-    .describe("How long a NoExecute taint is tolerated."),
-});
-
-const selectorRequirement = z.strictObject({
-  key: labelKey.describe("Label key."),
-  operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]).describe("How it is compared."),
-  values: z.array(z.string().max(63)).max(64).optional().describe("Values for In, NotIn, Gt and Lt."),
-});
-
-const nodeTerm = z.strictObject({
-  matchExpressions: z.array(selectorRequirement).max(32).describe("Requirements on labels."),
-});
-
-const labelSelector = z.strictObject({
-  matchLabels: labels.optional().describe("Labels that must be there."),
-  matchExpressions: z.array(selectorRequirement).max(32).optional().describe("Requirements on labels."),
-});
-
-const podTerm = z.strictObject({
-  labelSelector: labelSelector.optional().describe("Which pods."),
-  namespaces: z.array(dnsLabel).max(32).optional().describe("In which namespaces; absent: in this one."),
-  topologyKey: labelKey.describe("Node label that makes the domain."),
-});
-
-const weight = z.int().min(1).max(100);
-
-const podAffinity = z.strictObject({
-  requiredDuringSchedulingIgnoredDuringExecution: z.array(podTerm).max(16).optional().describe("Must hold."),
-  preferredDuringSchedulingIgnoredDuringExecution: z
-    .array(
-      z.strictObject({
-        weight: weight.describe("Weight of the term."),
-        podAffinityTerm: podTerm.describe("The term."),
-      }),
-    )
-    .max(16)
-    .optional()
-    .describe("Should hold."),
-});
-
-const affinity = z
-  .strictObject({
-    nodeAffinity: z
-      .strictObject({
-        requiredDuringSchedulingIgnoredDuringExecution: z
-          .strictObject({
-            nodeSelectorTerms: z.array(nodeTerm).min(1).max(16).describe("One of them must match."),
-          })
-          .optional()
-          .describe("Must hold."),
-        preferredDuringSchedulingIgnoredDuringExecution: z
-          .array(
-            z.strictObject({
-              weight: weight.describe("Weight of the term."),
-              preference: nodeTerm.describe("The term."),
-            }),
-          )
-          .max(16)
-          .optional()
-          .describe("Should hold."),
-      })
-      .optional()
-      .describe("Attraction to nodes."),
-    podAffinity: podAffinity.optional().describe("Attraction to pods."),
-    podAntiAffinity: podAffinity.optional().describe("Repulsion from pods."),
-  })
-  .describe("Scheduling constraints, as in a Pod.");
 
 /** The closed list of pod settings; never a PodSpec (design: no host path, no privilege, no sidecar by surprise). */
 export const podSettings = z

@@ -76,8 +76,8 @@ describe.skipIf(missing !== undefined)(
           ]).toContain(kind);
         }
         const said = await refusal(template);
-        // A value that no pod may have, such as a key of other characters: this pod can't be, whatever the standard.
-        if (/^Pod "[^"]*" is invalid: /.test(said)) continue;
+        // Amounts that don't go together, or two numbers for Gt, which the schema does not look into: this pod can't be, whatever the standard.
+        if (/^Pod "[^"]*" is invalid: \[?spec\.(containers|affinity\.nodeAffinity)/.test(said)) continue;
         if (own) {
           ownImages += 1;
           if (said !== "") expect(said).toMatch(USER_OF_IMAGE);

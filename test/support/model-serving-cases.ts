@@ -1,17 +1,10 @@
+import type { AdmissionCase } from "./admission-case.ts";
+import { podSettingsCases } from "./pod-settings-cases.ts";
+
 /**
  * Resources that are valid and resources that are refused, with the message that says what to change. One table
  * for zod, for CEL in a unit test, and for a real API server.
  */
-export interface AdmissionCase {
-  readonly name: string;
-  readonly spec: Record<string, unknown>;
-  /** Absent: it is accepted. A rule's message begins with it, in zod and in CEL alike. */
-  readonly refused?: string;
-  /** The schema itself refuses it (a bound, an enum, a missing field): the words differ, the verdict does not. */
-  readonly bySchema?: true;
-  readonly resourceName?: string;
-}
-
 export const DIGEST = "4b1f09c2e1c3b7a5d8f6e4a2908172635445362718a9b0c1d2e3f4051627384f";
 const model = { uri: "s3://models/digits/2/model.onnx", sha256: DIGEST };
 const file = { path: "model.onnx", uri: "https://models.example/model.onnx", sha256: DIGEST };
@@ -593,6 +586,7 @@ export const modelServingCases: readonly AdmissionCase[] = [
     refused: "",
     bySchema: true,
   },
+  ...podSettingsCases,
   {
     name: "a name that leaves no room for its children",
     spec: { model },
