@@ -53,6 +53,8 @@ export async function applyChildren(
 ): Promise<ChildFailure[]> {
   const failures: ChildFailure[] = [];
   for (const child of children) {
+    // What it gets now, the garbage collector would only have to find again.
+    if (isLeaving(resource, cluster)) break;
     const ref = refOf(child);
     const observed = cluster.get(ref);
     const other = observed === undefined ? undefined : otherOwner(observed, resource);
@@ -89,6 +91,12 @@ export async function deleteChildren(
     if (failure !== undefined) failures.push(failure);
   }
   return failures;
+}
+
+/** Whether the resource went, or began to go, since it was decided on. */
+function isLeaving(resource: KubeObject, cluster: Cluster): boolean {
+  const now = cluster.get(refOf(resource));
+  return now?.metadata.uid !== resource.metadata.uid || now?.metadata.deletionTimestamp !== undefined;
 }
 
 /** What would meet the next object as well. */

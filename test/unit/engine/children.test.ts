@@ -21,11 +21,12 @@ const child = (owner: KubeObject): KubeObject => ({
 
 /** What becomes of a widget's child whose name an object of `other` has. */
 async function applied(other: KubeObject) {
-  const cluster = { get: () => child(other) } as Pick<Cluster, "get"> as Cluster;
+  const own = widget("w", "new");
+  const get: Cluster["get"] = ({ kind }) => (kind === own.kind ? own : child(other));
+  const cluster = { get } as Pick<Cluster, "get"> as Cluster;
   const expectations = new Expectations(new FakeClock());
   const writer = new Writer({ cluster, expectations, mayWrite: () => true, wrote: () => undefined });
   const told: string[] = [];
-  const own = widget("w", "new");
   const tell = ({ reason }: { reason: string }) => void told.push(reason);
   const failures = await applyChildren(own, [child(own)], cluster, writer, tell);
   return { codes: failures.map(({ code }) => code), told };

@@ -828,6 +828,24 @@ describe("the loop", () => {
     await engine.controller.stop();
   });
 
+  test.each([
+    ["goes", []],
+    ["is being deleted", ["foregroundDeletion"]],
+  ])("a resource that %s in the middle of its reconcile gets no more children", async (_, finalizers) => {
+    const cluster = memoryCluster();
+    const engine = await startWidgets({ cluster });
+    cluster.beforeWrite = async (verb, ref) => {
+      if (verb !== "apply" || ref.name !== "w-a") return;
+      cluster.remove(widgetRef("w"));
+      await settled();
+    };
+    const resource = widget("w", { children: ["a", "b", "c"] });
+    await cluster.applyAs("kubectl", { ...resource, metadata: { ...resource.metadata, finalizers } });
+    await engine.advance(60_000);
+    expect(writesOf(cluster)).toEqual(["updateStatus Widget w", "apply ConfigMap w-a"]);
+    await engine.controller.stop();
+  });
+
   test("a resource that is being deleted is left alone", async () => {
     const cluster = memoryCluster();
     const held = widget("w");
