@@ -7,9 +7,9 @@ import {
   type KubeObject,
   type ObjectKind,
   type ObjectRef,
-  refKey,
   refOf,
   sameKind,
+  sameRef,
 } from "./objects.ts";
 import type { Writer } from "./writer.ts";
 
@@ -25,18 +25,19 @@ export function checkChildren(
   children: readonly KubeObject[],
   owns: readonly ObjectKind[],
 ): void {
-  const seen = new Set<string>();
-  for (const child of children) {
+  for (const [index, child] of children.entries()) {
     const ref = refOf(child);
-    const what = `decide gave ${ref.kind} ${ref.name}`;
-    if (!owns.some((kind) => sameKind(kind, ref))) throw new Error(`${what}, a kind that it does not own`);
-    if (ref.namespace !== (resource.metadata.namespace ?? ""))
-      throw new Error(`${what} in another namespace`);
-    if (controllerOf(child)?.uid !== resource.metadata.uid)
-      throw new Error(`${what} without its owner reference`);
-    if (seen.has(refKey(ref))) throw new Error(`${what} twice`);
-    seen.add(refKey(ref));
+    if (!owns.some((kind) => sameKind(kind, ref))) throw defect(ref, ", a kind that it does not own");
+    if (ref.namespace !== (resource.metadata.namespace ?? "")) throw defect(ref, " in another namespace");
+    if (controllerOf(child)?.uid !== resource.metadata.uid) {
+      throw defect(ref, " without its owner reference");
+    }
+    if (children.slice(0, index).some((other) => sameRef(ref, other))) throw defect(ref, " twice");
   }
+}
+
+function defect({ kind, name }: ObjectRef, what: string): Error {
+  return new Error(`decide gave ${kind} ${name}${what}`);
 }
 
 /**

@@ -17,7 +17,8 @@ const LONGEST_WAIT = 10_000;
 /** One resource's writes that the cache doesn't show yet. */
 export class Expectations {
   readonly #clock: Clock;
-  readonly #pending = new Map<string, Expectation>();
+  /** Made when it is needed: most resources wait for nothing, most of the time. */
+  #pending: Map<string, Expectation> | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -49,23 +50,27 @@ export class Expectations {
   /** A watch told that the object is gone: nothing about it can be waited for. */
   gone(object: KubeObject): void {
     const key = refKey(refOf(object));
-    const uid = this.#pending.get(key)?.uid;
-    if (uid === undefined || uid === object.metadata.uid) this.#pending.delete(key);
+    const uid = this.#pending?.get(key)?.uid;
+    if (uid === undefined || uid === object.metadata.uid) this.#pending?.delete(key);
   }
 
   /** Milliseconds that may pass before the resource is decided again; 0: now. */
   wait(cluster: Cluster): number {
+    const pending = this.#pending;
+    if (pending === undefined) return 0;
     const now = this.#clock.monotonic();
     let longest = 0;
-    for (const [key, expectation] of this.#pending) {
+    for (const [key, expectation] of pending) {
       const left = expectation.until - now;
-      if (left <= 0 || expectation.met(cluster.get(expectation.ref))) this.#pending.delete(key);
+      if (left <= 0 || expectation.met(cluster.get(expectation.ref))) pending.delete(key);
       else longest = Math.max(longest, left);
     }
+    if (pending.size === 0) this.#pending = undefined;
     return longest;
   }
 
   #expect(ref: ObjectRef, met: Expectation["met"], uid: string | undefined): void {
+    this.#pending ??= new Map();
     this.#pending.set(refKey(ref), { ref, uid, met, until: this.#clock.monotonic() + LONGEST_WAIT });
   }
 }

@@ -61,6 +61,12 @@ export function refOf(object: KubeObject): ObjectRef {
   };
 }
 
+/** Whether the reference names the object. */
+export function sameRef(ref: ObjectRef, object: KubeObject): boolean {
+  const { name, namespace = "" } = object.metadata;
+  return ref.name === name && sameKind(ref, object) && ref.namespace === namespace;
+}
+
 /** A string that is equal for equal references; for maps. */
 export function refKey(ref: ObjectRef): string {
   return `${ref.apiVersion}/${ref.kind}/${ref.namespace}/${ref.name}`;

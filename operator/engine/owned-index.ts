@@ -1,29 +1,35 @@
 import type { Cluster, WatchEvent } from "./cluster.ts";
-import { controllerOf, type KubeObject, type ObjectRef, refKey, refOf } from "./objects.ts";
+import { controllerOf, type KubeObject, type ObjectRef, refOf, sameRef } from "./objects.ts";
 
 /**
  * Which objects each owner controls, by the owner's uid (a name is no proof of ownership), kept from the watches.
  * Without it, every reconcile would go through all objects of all owned kinds.
  */
 export class OwnedIndex {
-  readonly #refs = new Map<string, Map<string, ObjectRef>>();
+  /** Short lists, as long as they have to be: there is one for each resource. */
+  readonly #refs = new Map<string, readonly ObjectRef[]>();
 
   update({ type, object }: WatchEvent): void {
     const uid = controllerOf(object)?.uid;
     if (uid === undefined) return;
-    const ref = refOf(object);
-    const ofOwner = this.#refs.get(uid) ?? new Map<string, ObjectRef>();
-    if (type === "Deleted") ofOwner.delete(refKey(ref));
-    else ofOwner.set(refKey(ref), ref);
-    if (ofOwner.size === 0) this.#refs.delete(uid);
-    else this.#refs.set(uid, ofOwner);
+    const refs = this.#refs.get(uid) ?? [];
+    const known = refs.some((ref) => sameRef(ref, object));
+    if (type !== "Deleted") {
+      if (!known) this.#refs.set(uid, [...refs, refOf(object)]);
+    } else if (known && refs.length === 1) this.#refs.delete(uid);
+    else if (known) {
+      this.#refs.set(
+        uid,
+        refs.filter((ref) => !sameRef(ref, object)),
+      );
+    }
   }
 
   /** The objects that `owner` controls, as the cache shows them now. */
   of(owner: KubeObject, cluster: Cluster): KubeObject[] {
     const { uid } = owner.metadata;
     if (uid === undefined) return [];
-    return [...(this.#refs.get(uid)?.values() ?? [])]
+    return (this.#refs.get(uid) ?? [])
       .map((ref) => cluster.get(ref))
       .filter((object) => object !== undefined)
       .filter((object) => controllerOf(object)?.uid === uid);

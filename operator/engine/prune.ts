@@ -1,9 +1,10 @@
-import { type KubeObject, refKey, refOf } from "./objects.ts";
+import { type KubeObject, refOf, sameRef } from "./objects.ts";
 
 /** Which of the owned objects go: those that are not wanted, and not on their way out already. */
 export function unwanted(owned: readonly KubeObject[], wanted: readonly KubeObject[]): KubeObject[] {
-  const keep = new Set(wanted.map((child) => refKey(refOf(child))));
-  return owned.filter(
-    (object) => object.metadata.deletionTimestamp === undefined && !keep.has(refKey(refOf(object))),
-  );
+  return owned.filter((object) => {
+    if (object.metadata.deletionTimestamp !== undefined) return false;
+    const ref = refOf(object);
+    return !wanted.some((child) => sameRef(ref, child));
+  });
 }

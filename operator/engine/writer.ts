@@ -24,7 +24,7 @@ export class Writer {
   readonly #mayWrite: () => boolean;
   readonly #wrote: (verb: Verb) => void;
   /** Children that the server stores in a way of its own; see `apply`. */
-  readonly #settled = new Map<string, string>();
+  #settled: Map<string, string> | undefined;
 
   constructor(options: {
     cluster: Cluster;
@@ -46,19 +46,21 @@ export class Writer {
    */
   async apply(child: KubeObject, observed: KubeObject | undefined): Promise<readonly string[]> {
     const hash = fieldsHash(child);
-    const key = refKey(refOf(child));
     if (observed !== undefined) {
       if (!differs(child, observed, hash)) {
-        this.#settled.delete(key);
+        this.#unsettle(child);
         return [];
       }
-      if (this.#settled.has(key) && this.#settled.get(key) === settledAs(child, observed)) return [];
+      const settled = this.#settled?.get(refKey(refOf(child)));
+      if (settled !== undefined && settled === settledAs(child, observed)) return [];
     }
     this.#fence("apply");
     const answer = await this.#cluster.apply(toApply(child, hash));
     this.#expectations.wrote(answer.object);
-    if (differs(child, answer.object, hash)) this.#settled.set(key, settledAs(child, answer.object));
-    else this.#settled.delete(key);
+    if (differs(child, answer.object, hash)) {
+      this.#settled ??= new Map();
+      this.#settled.set(refKey(refOf(child)), settledAs(child, answer.object));
+    } else this.#unsettle(child);
     return answer.takenFrom;
   }
 
@@ -72,7 +74,11 @@ export class Writer {
     this.#fence("delete");
     await this.#cluster.delete(refOf(object), uid === undefined ? {} : { uid });
     this.#expectations.deleted(object);
-    this.#settled.delete(refKey(refOf(object)));
+    this.#unsettle(object);
+  }
+
+  #unsettle(object: KubeObject): void {
+    this.#settled?.delete(refKey(refOf(object)));
   }
 
   #fence(verb: Verb): void {

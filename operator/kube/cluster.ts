@@ -104,7 +104,7 @@ class ApiServerCluster implements KubeCluster {
 
   async start(): Promise<void> {
     await this.#discovery.first(this.#stopping.signal);
-    const definitions = this.#source(DEFINITIONS, DEFINITIONS, []);
+    const definitions = this.#open(DEFINITIONS, DEFINITIONS, []);
     const sources = this.#options.kinds.map((rule) => this.#source(rule));
     await Promise.all([definitions, ...sources].map((source) => source.settled()));
     let known = true;
@@ -115,10 +115,10 @@ class ApiServerCluster implements KubeCluster {
     this.#discovering = this.#discovery.run(this.#stopping.signal);
   }
 
-  get({ namespace, name, ...kind }: ObjectRef): KubeObject | undefined {
-    const source = this.#source(kind);
+  get(ref: ObjectRef): KubeObject | undefined {
+    const source = this.#source(ref);
     source.assertSettled();
-    return source.cache.get(namespace, name);
+    return source.cache.get(ref.namespace, ref.name);
   }
 
   list(query: ListQuery): readonly KubeObject[] {
@@ -194,13 +194,15 @@ class ApiServerCluster implements KubeCluster {
     await this.#discovering;
   }
 
-  #source(
+  #source(kind: ObjectKind): KindSource {
+    return this.#sources.get(keyOf(kind)) ?? this.#open(kind);
+  }
+
+  #open(
     kind: ObjectKind,
     rule: KindRule = this.#ruleOf(kind),
     namespaces: readonly string[] = this.#options.namespaces ?? [],
   ): KindSource {
-    const known = this.#sources.get(keyOf(kind));
-    if (known !== undefined) return known;
     const { client, log, timing = {} } = this.#options;
     const source = new KindSource({
       rule,
