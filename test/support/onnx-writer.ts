@@ -49,6 +49,8 @@ export interface OnnxInitializer {
   readonly name: string;
   readonly shape: readonly number[];
   readonly data: Float32Array | BigInt64Array;
+  /** The data lies in this file, by the path that the model gives, and not in the model. */
+  readonly external?: string;
 }
 
 export interface OnnxModel {
@@ -99,10 +101,14 @@ function tensorProto(tensor: OnnxInitializer): ProtobufWriter {
   const proto = new ProtobufWriter();
   for (const dimension of tensor.shape) proto.varint(1, dimension);
   const raw = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
-  return proto
+  proto
     .varint(2, tensor.data instanceof Float32Array ? onnxType.FP32 : onnxType.INT64)
-    .string(8, tensor.name)
-    .bytes(9, raw);
+    .string(8, tensor.name);
+  if (tensor.external === undefined) return proto.bytes(9, raw);
+  // TensorProto.external_data = 13, data_location = 14 (EXTERNAL).
+  return proto
+    .message(13, new ProtobufWriter().string(1, "location").string(2, tensor.external))
+    .varint(14, 1);
 }
 
 function valueInfoProto(value: OnnxValue): ProtobufWriter {

@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { openEndpoints } from "../../../operator/manager/endpoints.ts";
 import { type Check, loopCheck, watched } from "../../../operator/manager/health.ts";
 import { managerMetrics } from "../../../operator/manager/metrics.ts";
+import { eventually } from "../../support/eventually.ts";
 import { MemoryLog } from "../../support/widgets.ts";
 
 const ANY = { host: "127.0.0.1", port: 0 };
@@ -105,12 +108,32 @@ describe("profiling", () => {
     expect(JSON.parse(heap.body).snapshot.meta).toBeDefined();
   });
 
+  // All of 127.0.0.0/8 is this machine on Linux: a server of every address would answer there.
+  test.skipIf(process.platform !== "linux")("is answered on the loopback address alone", async () => {
+    const { port } = await open();
+    await expect(fetch(`http://127.0.0.2:${port("profiling")}/debug/heap`)).rejects.toThrow();
+  });
+
   test("refuses a length that it would not end with", async () => {
     const { get } = await open();
     for (const seconds of ["0", "61", "x"]) {
       expect((await get("profiling", `/debug/cpu?seconds=${seconds}`)).status).toBe(400);
     }
   });
+});
+
+test("connections are bounded: those beyond are closed, and those within go on", async () => {
+  const { port } = await open();
+  const connections = Array.from({ length: 80 }, () => connect(port("health"), "127.0.0.1"));
+  const left = (): Socket[] => connections.filter((connection) => !connection.closed);
+  for (const connection of connections) connection.on("error", () => undefined).resume();
+  await eventually("the bound", () => left().length === 64);
+  const [one] = left();
+  if (one === undefined) throw new Error("no connection is left");
+  one.write("GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n");
+  const [answer] = await once(one, "data");
+  expect(String(answer)).toMatch(/^HTTP\/1.1 200 /);
+  for (const connection of connections) connection.destroy();
 });
 
 test("an address that is taken is said to be", async () => {

@@ -101,6 +101,19 @@ describe("the pods", () => {
     expect(JSON.stringify(made.initContainers)).toContain(token);
   });
 
+  test("the server can't write its model, its settings or its own programs", async () => {
+    const { server } = await pod({ model: model(1) });
+    const writable = server.volumeMounts?.filter(({ readOnly }) => readOnly !== true);
+    expect(writable?.map(({ mountPath }) => mountPath)).toEqual(["/tmp"]);
+    expect(server.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/models");
+    expect(server.securityContext).toMatchObject({
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"] },
+    });
+  });
+
   test("preStop, drain and grace follow the ingress profile, and none is a sleep of zero", async () => {
     const alb = await pod({ model: model(1) });
     expect(alb.server.lifecycle?.preStop).toEqual({ sleep: { seconds: 30 } });

@@ -1,6 +1,6 @@
-import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { NaruError } from "../../../lib/errors.ts";
@@ -45,6 +45,41 @@ describe("a model that can't be served is refused with the tensor's name", () =>
       await expect(opening).rejects.toThrow(new RegExp(`"activations".*${type}`));
     });
   }
+});
+
+describe("weights that lie in another file", () => {
+  /** y = x + w, with w in the file that `external` names. */
+  const withWeights = (external: string) =>
+    writeOnnx({
+      inputs: [{ name: "x", type: "FP32", shape: [4] }],
+      outputs: [{ name: "y", type: "FP32", shape: [4] }],
+      nodes: [{ op: "Add", inputs: ["x", "w"], outputs: ["y"] }],
+      initializers: [{ name: "w", shape: [4], data: new Float32Array(4), external }],
+    });
+
+  test("are read beside the model", async () => {
+    await saved(new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer), "weights.bin");
+    const session = await openSession(await saved(withWeights("weights.bin")), 1);
+    const zeros = { datatype: "FP32" as const, shape: [4], data: new Float32Array(4) };
+    const [y] = await session.run([zeros], ["y"]);
+    expect([...(y?.data ?? [])]).toEqual([1, 2, 3, 4]);
+    await session.release();
+  });
+
+  test("are read from nowhere else: a model can't show its clients another file of the pod", async () => {
+    const outside = await mkdtemp(join(tmpdir(), "naru-outside-"));
+    try {
+      const secret = join(outside, "secret.bin");
+      await writeFile(secret, new Uint8Array(16));
+      await symlink(secret, join(directory, "link.bin"));
+      for (const path of [secret, `../${basename(outside)}/secret.bin`, "link.bin"]) {
+        const opening = openSession(await saved(withWeights(path)), 1);
+        await expect(opening, path).rejects.toMatchObject({ code: "InvalidModel" });
+      }
+    } finally {
+      await rm(outside, { recursive: true, force: true });
+    }
+  });
 });
 
 describe("a file that is no ONNX model is refused with what it is", () => {
