@@ -1,16 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createLogger } from "../../lib/telemetry/logger.ts";
-import type { KubeObject } from "../../operator/engine/objects.ts";
-import { start as startRouter } from "../../runtimes/router/main.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { DIGEST } from "../support/model-serving-cases.ts";
-import { applyAs, installModelServing, modelServing, newNamespace } from "./support/kube.ts";
+import { type CanaryMoves, canaryMoves } from "./support/canary.ts";
+import { installModelServing, newNamespace } from "./support/kube.ts";
 import { type OperatorProcess, startOperator } from "./support/operator-process.ts";
-import { runPod } from "./support/pods.ts";
 import { type Recorded, type RecordingProxy, startRecordingProxy } from "./support/recording-proxy.ts";
 import { worldOf } from "./support/world.ts";
 
@@ -19,8 +15,6 @@ if (missing !== undefined) console.log(`skipped: chaos on a real API server: ${m
 
 /** A fresh operator for every write of three reconciles. */
 const PATIENCE = 300_000;
-const NAME = "digits";
-const NEXT_DIGEST = DIGEST.replaceAll("4", "5");
 
 describe.skipIf(missing !== undefined)(
   "the operator, killed between any two writes to a real API server",
@@ -29,7 +23,8 @@ describe.skipIf(missing !== undefined)(
     let folder: string;
     let operator: (OperatorProcess & { proxy: RecordingProxy }) | undefined;
     let started = 0;
-    const closers: (() => Promise<void>)[] = [];
+    let canary: CanaryMoves;
+    let moves: CanaryMoves["moves"];
     /** What each move comes to, and how many writes that takes, where nobody is killed. */
     const undisturbed = new Map<string, object>();
     const writesOf = new Map<string, number>();
@@ -38,6 +33,8 @@ describe.skipIf(missing !== undefined)(
       folder = await mkdtemp(join(tmpdir(), "naru-chaos-"));
       server = await startApiServer();
       await installModelServing(server);
+      canary = canaryMoves(server, folder, "digits");
+      moves = canary.moves;
       await fresh();
       const calm = await newNamespace(server);
       for (const [name, move] of Object.entries(moves)) {
@@ -54,7 +51,7 @@ describe.skipIf(missing !== undefined)(
     });
     afterAll(async () => {
       await kill();
-      for (const close of closers.splice(0)) await close();
+      await canary?.close();
       await server?.stop();
       await rm(folder, { recursive: true, force: true });
     });
@@ -101,67 +98,6 @@ describe.skipIf(missing !== undefined)(
         60_000,
       );
     }
-
-    async function deploymentOf(namespace: string, name: string): Promise<KubeObject> {
-      return eventually(`Deployment ${name}`, async () => {
-        const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`;
-        const { status, body } = await server.request("GET", path);
-        return status === 200 && (body as unknown as KubeObject);
-      });
-    }
-
-    /** A real router, with what its ConfigMap holds. */
-    async function router(namespace: string): Promise<number> {
-      const configDir = join(folder, namespace);
-      await mkdir(configDir, { recursive: true });
-      const path = `/api/v1/namespaces/${namespace}/configmaps/${NAME}-router`;
-      const data = await eventually("the router's ConfigMap", async () => {
-        const { body } = await server.request("GET", path);
-        return body.data as Record<string, string> | undefined;
-      });
-      for (const [file, text] of Object.entries(data)) await writeFile(join(configDir, file), text);
-      const running = await startRouter({
-        env: {
-          configDir,
-          modelsDir: configDir,
-          httpPort: 0,
-          grpcPort: 0,
-          adminPort: 0,
-          listenHost: "127.0.0.1",
-          podName: `${NAME}-router-0`,
-        },
-        log: createLogger("router", { level: "silent" }),
-      });
-      closers.push(async () => running.stop());
-      return running.ports.admin;
-    }
-
-    const resource = (namespace: string, sha256: string): KubeObject => ({
-      ...modelServing(namespace, NAME, 1),
-      spec: {
-        model: { uri: "s3://models/digits/model.onnx", sha256 },
-        replicas: 1,
-        canary: { steps: [{ weightPercent: 5, holdSeconds: 3600 }] },
-      },
-    });
-
-    /** What a user or a kubelet does, one after the other, and what follows from each. */
-    const moves: Readonly<Record<string, (namespace: string) => Promise<void>>> = {
-      async creation(namespace) {
-        await applyAs(server, "kubectl", resource(namespace, DIGEST));
-      },
-      async "first pods"(namespace) {
-        const admin = await router(namespace);
-        await runPod(server, await deploymentOf(namespace, `${NAME}-router`), admin);
-        await runPod(server, await deploymentOf(namespace, NAME));
-      },
-      async "a change of spec"(namespace) {
-        await applyAs(server, "kubectl", resource(namespace, NEXT_DIGEST));
-      },
-      async "a canary's step"(namespace) {
-        await runPod(server, await deploymentOf(namespace, `${NAME}-canary`));
-      },
-    };
 
     async function expectSame(about: string, namespace: string, want: object | undefined): Promise<void> {
       await eventually(about, async () => same(await worldOf(server, namespace), want), 30_000).catch(
