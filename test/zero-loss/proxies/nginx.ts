@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { eventually } from "../../support/eventually.ts";
 import { accepts, end, freePort, start } from "../../support/program.ts";
 import type { PoolingProxy, ProxyOptions } from "./proxy.ts";
@@ -10,13 +11,16 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
   const folder = await mkdtemp(join(tmpdir(), "naru-nginx-"));
   const file = join(folder, "nginx.conf");
   const port = await freePort();
-  let generation = 0;
-  const configure = (addresses: readonly string[]) => {
-    generation += 1;
-    return writeFile(file, config(folder, port, addresses, idleTimeoutSeconds, generation));
-  };
+  const configure = (addresses: readonly string[]) =>
+    writeFile(file, config(folder, port, addresses, idleTimeoutSeconds));
   await configure([]);
   const program = start("nginx", ["-p", folder, "-c", file, "-e", "stderr", "-g", "daemon off;"]);
+  let reloads = 0;
+  let workersLeft = 0;
+  if (program.stderr === null) throw new Error("nginx without its standard error");
+  createInterface(program.stderr).on("line", (line) => {
+    if (line.endsWith("gracefully shutting down")) workersLeft += 1;
+  });
   await accepts(port, program);
   // It listens before it heeds signals, and the first change of upstreams is one. A worker that answers comes after.
   await fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(30_000) });
@@ -27,14 +31,9 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
     async setUpstreams(addresses) {
       await configure(addresses);
       program.kill("SIGHUP");
-      // It loads while it goes on, and says nothing when it is done: the worker that knows of the change tells.
-      const expected = String(generation);
-      await eventually("nginx with its new upstreams", async () => {
-        const answer = await fetch(`http://127.0.0.1:${port}/generation`, {
-          headers: { connection: "close" },
-        });
-        return (await answer.text()) === expected;
-      });
+      // The worker with the old upstreams accepts beside the new one until it is told to leave.
+      reloads += 1;
+      await eventually("nginx's worker with the old upstreams to leave", () => workersLeft >= reloads);
     },
     async stop() {
       await end(program);
@@ -43,19 +42,14 @@ export async function startNginx({ idleTimeoutSeconds }: ProxyOptions): Promise<
   };
 }
 
-function config(
-  folder: string,
-  port: number,
-  addresses: readonly string[],
-  idle: number,
-  generation: number,
-): string {
+function config(folder: string, port: number, addresses: readonly string[], idle: number): string {
   const servers =
     addresses.length > 0
       ? addresses.map((address) => `server ${address} max_fails=0;`)
       : ["server 127.0.0.1:1 down;"];
   return `
 worker_processes 1;
+error_log stderr notice;
 pid ${folder}/nginx.pid;
 events { worker_connections 4096; }
 http {
@@ -74,7 +68,6 @@ http {
   }
   server {
     listen 127.0.0.1:${port} backlog=4096;
-    location = /generation { return 200 "${generation}"; }
     location / {
       proxy_pass http://pods;
       proxy_http_version 1.1;
