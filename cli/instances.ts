@@ -28,7 +28,7 @@ export async function chooseInstance(dir: string | undefined): Promise<Chosen> {
     throw new NaruError({
       code: "SeveralRun",
       message: `naru up runs several folders: ${names.join(", ")}`,
-      remedy: `say which one: --dir ${names[0]}`,
+      remedy: "say which one with --dir",
       status: 409,
     });
   }

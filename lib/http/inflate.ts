@@ -4,6 +4,25 @@ import type { HeldBytes } from "./body-budget.ts";
 /** HTTP's `deflate` is the zlib format of RFC 1950, as gRPC's is. */
 const streams = { gzip: createGunzip, deflate: createInflate };
 
+/** How a body is compressed, or that it is not. */
+export type Coding = keyof typeof streams | "identity";
+
+/** What a Content-Encoding names; undefined: not one of ours, or several. RFC 9110 §8.4.1.3: `x-gzip` is gzip. */
+export function codingOf(contentEncoding: string | undefined): Coding | undefined {
+  switch (contentEncoding?.trim().toLowerCase() ?? "") {
+    case "":
+    case "identity":
+      return "identity";
+    case "gzip":
+    case "x-gzip":
+      return "gzip";
+    case "deflate":
+      return "deflate";
+    default:
+      return undefined;
+  }
+}
+
 export interface InflateBounds {
   readonly maxBytes: number;
   /** Counts what comes out while it comes: a kilobyte may inflate to a gigabyte, and many may at once. */

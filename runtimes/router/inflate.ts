@@ -1,9 +1,7 @@
 import { NaruError } from "../../lib/errors.ts";
 import type { HeldBytes } from "../../lib/http/body-budget.ts";
-import { inflateWithin } from "../../lib/http/inflate.ts";
+import { codingOf, inflateWithin } from "../../lib/http/inflate.ts";
 import { requestTooLarge } from "./request-body.ts";
-
-const KNOWN: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate"]);
 
 /**
  * A body as its content-encoding says. `maxBytes` bounds what comes out, and `held` counts it: a kilobyte may inflate to a gigabyte.
@@ -16,8 +14,9 @@ export async function inflate(
   maxBytes: number,
   held: HeldBytes,
 ): Promise<Buffer> {
-  if (encoding === undefined || encoding === "identity") return body;
-  if (!KNOWN.has(encoding)) {
+  const coding = codingOf(encoding);
+  if (coding === "identity") return body;
+  if (coding === undefined) {
     throw new NaruError({
       code: "UnsupportedEncoding",
       message: "the body's content-encoding is not known",
@@ -25,14 +24,14 @@ export async function inflate(
       status: 415,
     });
   }
-  return inflateWithin(encoding === "deflate" ? "deflate" : "gzip", body, {
+  return inflateWithin(coding, body, {
     maxBytes,
     held,
     tooLarge: () => requestTooLarge(maxBytes),
     broken: (cause) =>
       new NaruError({
         code: "InvalidEncoding",
-        message: `the body is not ${encoding}`,
+        message: `the body is not ${coding}`,
         remedy: "send the body as its content-encoding says",
         status: 400,
         cause,

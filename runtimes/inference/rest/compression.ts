@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { deflate, gzip } from "node:zlib";
 import { NaruError } from "../../../lib/errors.ts";
 import type { HeldBytes } from "../../../lib/http/body-budget.ts";
-import { inflateWithin } from "../../../lib/http/inflate.ts";
+import { codingOf, inflateWithin } from "../../../lib/http/inflate.ts";
 import { invalid, quote } from "../../../lib/v2/invalid.ts";
 import { bodyTooLarge } from "./body.ts";
 
@@ -20,9 +20,9 @@ export async function decompress(
   maxBytes: number,
   held: HeldBytes,
 ): Promise<Buffer> {
-  const name = encoding.trim().toLowerCase();
-  if (name === "" || name === "identity") return body;
-  if (name !== "gzip" && name !== "deflate") {
+  const name = codingOf(encoding);
+  if (name === "identity") return body;
+  if (name === undefined) {
     throw invalid(
       "UnsupportedEncoding",
       `the Content-Encoding is ${quote(encoding)}`,
