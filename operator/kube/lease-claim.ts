@@ -1,3 +1,4 @@
+import type { LeaseSpec } from "kubernetes-types/coordination/v1.js";
 import { messageOf } from "../../lib/errors.ts";
 import { sameJson } from "../engine/canonical.ts";
 import type { Clock } from "../engine/clock.ts";
@@ -68,13 +69,10 @@ export class LeaseClaim {
     const { signal } = new AbortController();
     await within(this.#clock, limit, signal, async (cut) => {
       for (let left = GIVE_BACK_TRIES; left > 0 && this.ours; left--) {
-        const stored = await this.#store.read(cut);
-        if (stored === undefined) return;
-        this.#see(stored);
-        if (!this.ours) return;
+        const stored = await this.#read(cut);
+        if (stored === undefined || !this.ours) return;
         try {
-          const spec = givenBack(stored.spec ?? {}, this.#clock.now());
-          this.#see(await this.#store.replace({ ...stored, spec }, cut));
+          await this.#write(stored, givenBack(stored.spec ?? {}, this.#clock.now()), cut);
         } catch (thrown) {
           if (!isConflict(thrown) || left === 1) throw thrown;
         }
@@ -86,29 +84,41 @@ export class LeaseClaim {
     // A holder knows what is stored, since it wrote it. If that is wrong, the API server refuses, and it looks.
     if (this.#seen !== undefined && this.ours) {
       try {
-        return await this.#write(this.#seen.lease, signal);
+        return await this.#keep(this.#seen.lease, signal);
       } catch (thrown) {
         const stale = thrown instanceof ClusterError && ["Conflict", "NotFound"].includes(thrown.code);
         if (!stale) throw thrown;
       }
     }
-    const stored = await this.#store.read(signal);
-    if (stored !== undefined) {
-      this.#see(stored);
-      if (!this.ours && this.#isHeld()) return undefined;
-    }
-    return this.#write(stored, signal);
+    const stored = await this.#read(signal);
+    if (stored !== undefined && !this.ours && this.#isHeld()) return undefined;
+    return this.#keep(stored, signal);
   }
 
-  async #write(before: Lease | undefined, signal: AbortSignal): Promise<number> {
+  async #keep(before: Lease | undefined, signal: AbortSignal): Promise<number> {
     const since = this.#clock.monotonic();
     const spec = heldBy(this.identity, before?.spec, this.#clock.now(), this.#durationSeconds);
+    await this.#write(before, spec, signal);
+    return since;
+  }
+
+  // What was cut off goes on here when its answer comes, maybe in the midst of the next term. It may ask for nothing
+  // more then: a release that came late would give back the lease of that term.
+
+  async #read(signal: AbortSignal): Promise<Lease | undefined> {
+    signal.throwIfAborted();
+    const stored = await this.#store.read(signal);
+    if (stored !== undefined) this.#see(stored);
+    return stored;
+  }
+
+  async #write(before: Lease | undefined, spec: LeaseSpec, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const write =
       before === undefined
         ? this.#store.create(spec, signal)
         : this.#store.replace({ ...before, spec }, signal);
     this.#see(await write);
-    return since;
   }
 
   #see(lease: Lease): void {
