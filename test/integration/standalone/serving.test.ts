@@ -1,11 +1,14 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { modelServing } from "../../../crds/model-serving.ts";
+import type { KubeObject } from "../../../operator/engine/objects.ts";
 import { startControllers } from "../../../operator/engine/start.ts";
 import { modelServingKind } from "../../../operator/model-serving/kind.ts";
 import { openRouterSigner } from "../../../operator/model-serving/router-signer.ts";
+import { runningInstance } from "../../../operator/standalone/instance.ts";
 import { RUNTIME_IMAGE } from "../../../operator/standalone/runtime-image.ts";
 import { signingKeyFile } from "../../../operator/standalone/signing-keys.ts";
 import { type Standalone, startStandalone } from "../../../operator/standalone/start.ts";
@@ -74,6 +77,20 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
+/** The ports that a pod's processes were given. */
+function portsOf({ spec }: KubeObject): number[] {
+  const { containers } = spec as { containers: { ports?: { containerPort: number }[] }[] };
+  return containers.flatMap(({ ports = [] }) => ports.map(({ containerPort }) => containerPort));
+}
+
+function connected(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, host);
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
+
 describe("a ModelServing in a file", () => {
   test("serves its model, by digest, and says so in its status", async () => {
     await eventually("Ready", () => holds("Ready") && holds("RolloutComplete"), 30_000);
@@ -82,6 +99,25 @@ describe("a ModelServing in a file", () => {
     expect(await readFile(join(dir, ".naru/status/modelserving-digits.yaml"), "utf8")).toContain(
       "type: Ready",
     );
+  });
+
+  // All of 127.0.0.0/8 is this machine on Linux: what listens on every address would answer there.
+  test.skipIf(process.platform !== "linux")("is reached from this machine alone", async () => {
+    const pods = standalone.cluster.list({ apiVersion: "v1", kind: "Pod", namespace: "default" });
+    const ports = [...standalone.addresses().map(({ localPort }) => localPort), ...pods.flatMap(portsOf)];
+    expect(ports.length).toBeGreaterThan(3);
+    for (const port of ports) {
+      await expect(connected("127.0.0.1", port)).resolves.toBe(true);
+      await expect(connected("127.0.0.2", port)).resolves.toBe(false);
+    }
+  });
+
+  test("keeps its state, and the way to steer it, from other users of the machine", async () => {
+    const state = join(dir, ".naru");
+    const socket = runningInstance(state)?.socket ?? "";
+    for (const folder of [state, dirname(socket)]) {
+      expect((await stat(folder)).mode & 0o077, folder).toBe(0);
+    }
   });
 
   test("edited under load, it rolls to the new model in place and loses no request", async () => {
