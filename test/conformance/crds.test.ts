@@ -17,6 +17,8 @@ if (missing !== undefined) console.log(`skipped: the CRD on a real API server: $
 describe.skipIf(missing !== undefined)("the CustomResourceDefinition on a real API server", () => {
   let server: ApiServer;
   let created: Answer;
+  /** What was said to those that were refused. */
+  const refusals: string[] = [];
 
   beforeAll(async () => {
     server = await startApiServer();
@@ -52,9 +54,30 @@ describe.skipIf(missing !== undefined)("the CustomResourceDefinition on a real A
       } else {
         expect(answer.status).toBeGreaterThanOrEqual(400);
         expect(answer.status).toBeLessThan(500);
+        refusals.push(String(answer.body.message));
         if (!one.bySchema) expect(answer.body.message).toContain(one.refused);
       }
     });
+  });
+
+  test("every rule of the definition has refused something, in its own words", async () => {
+    const messages = [...rules(parse(await readFile(MANIFEST, "utf8")))];
+    expect(messages.length).toBeGreaterThan(40);
+    const said = refusals.join("\n");
+    expect(messages.filter((message) => !said.includes(message))).toEqual([]);
+  });
+
+  test("a field that it does not know is dropped and warned of, or refused where that is asked for", async () => {
+    const spec = { ...modelServingCases[0]?.spec, replica: 2, server: { batching: { maxDelay: 1 } } };
+    const resource = { ...API, metadata: { name: "pruned" }, spec };
+    const answer = await server.request("POST", RESOURCES, resource);
+    expect(answer.status).toBe(201);
+    expect(answer.warnings).toMatch(/unknown field \\?"spec.replica\\?"/);
+    expect(answer.warnings).toMatch(/unknown field \\?"spec.server.batching.maxDelay\\?"/);
+    const stored = (await server.request("GET", `${RESOURCES}/pruned`)).body;
+    expect(JSON.stringify(stored.spec)).not.toMatch(/replica|maxDelay"/);
+    const strict = await server.request("POST", `${RESOURCES}?fieldValidation=Strict`, resource);
+    expect(strict.status).toBe(400);
   });
 
   test("an object's status is written by the subresource alone, and stored whole", async () => {
@@ -69,6 +92,9 @@ describe.skipIf(missing !== undefined)("the CustomResourceDefinition on a real A
       readyReplicas: 2,
       selector: "naru.dev/model-serving=status",
       url: "http://status.default.svc/v2",
+      model: "4b1f09c2",
+      revision: "6a2e",
+      canarySummary: "5% (1/2)",
       conditions: [
         {
           type: "Ready",
@@ -104,6 +130,22 @@ describe.skipIf(missing !== undefined)("the CustomResourceDefinition on a real A
     await server.request("PATCH", `${RESOURCES}/status/scale`, patch, "application/merge-patch+json");
     const after = await server.request("GET", `${RESOURCES}/status`);
     expect((after.body.spec as { replicas: number }).replicas).toBe(5);
+    await kubectl(server, "scale", "msv/status", "--replicas=3");
+    expect((await server.request("GET", `${RESOURCES}/status/scale`)).body.spec).toEqual({ replicas: 3 });
+  });
+
+  test("kubectl scale beside autoscaling is refused with what to do, and changes nothing", async () => {
+    const { model } = modelServingCases[0]?.spec ?? {};
+    const resource = {
+      ...API,
+      metadata: { name: "scaled" },
+      spec: { model, autoscaling: { maxReplicas: 3 } },
+    };
+    const made = await server.request("POST", RESOURCES, resource);
+    expect(made.body.message ?? "").toBe("");
+    const scaled = kubectl(server, "scale", "msv/scaled", "--replicas=5");
+    await expect(scaled).rejects.toThrow("spec: replicas and autoscaling exclude each other");
+    expect((await server.request("GET", `${RESOURCES}/scaled`)).body).toEqual(made.body);
   });
 
   test("server-side apply twice with the same resource changes nothing", async () => {
@@ -118,31 +160,42 @@ describe.skipIf(missing !== undefined)("the CustomResourceDefinition on a real A
     expect(second.body.metadata).toEqual(first.body.metadata);
   });
 
-  test("kubectl get shows the columns, under the short name and the category", async () => {
-    const { stdout } = await kubectl(server, "get", "msv", "status");
-    expect(stdout.split("\n")[0]?.split(/\s+/).filter(Boolean)).toEqual([
-      "NAME",
-      "READY",
-      "MODEL",
-      "REVISION",
-      "CANARY",
-      "URL",
-      "AGE",
-    ]);
-    expect(stdout).toContain("http://status.default.svc/v2");
+  test("kubectl get answers whether it is well, and since when, under the short name and the category", async () => {
+    const cells = async (...args: string[]) => {
+      const { stdout } = await kubectl(server, "get", ...args);
+      const [head = "", row = ""] = stdout.split("\n");
+      // A column is as wide as its title and what is below it: each cell begins where its title does.
+      const starts = [...head.matchAll(/\S+/g)].map(({ index }) => index);
+      const cut = (line: string) => starts.map((from, nth) => line.slice(from, starts[nth + 1]).trim());
+      return Object.fromEntries(cut(head).map((title, nth) => [title, cut(row)[nth]]));
+    };
+    const shown = await cells("msv", "status");
+    const { AGE, ...rest } = shown;
+    expect(rest).toEqual({
+      NAME: "status",
+      READY: "True",
+      MODEL: "4b1f09c2",
+      REVISION: "6a2e",
+      CANARY: "5% (1/2)",
+      URL: "http://status.default.svc/v2",
+    });
+    expect(AGE).toMatch(/^\d+[sm]/);
+    expect(await cells("msv", "status", "-o", "wide")).toMatchObject({ REPLICAS: "2", REASON: "Serving" });
     expect((await kubectl(server, "get", "naru", "-o", "name")).stdout).toContain(
       "modelserving.naru.dev/status",
     );
   });
-
-  test("kubectl explain teaches", async () => {
-    const { stdout } = await kubectl(server, "explain", "msv.spec.ingress.keepAliveSeconds");
-    expect(stdout).toContain("How long the server keeps an idle connection.");
-    expect((await kubectl(server, "explain", "msv.spec.graph.nodes", "--recursive")).stdout).toContain(
-      "combine",
-    );
-  });
 });
+
+const API = { apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" };
+
+/** The messages of all rules in it. */
+function* rules(value: unknown): Generator<string> {
+  if (typeof value !== "object" || value === null) return;
+  const own = (value as { "x-kubernetes-validations"?: { message: string }[] })["x-kubernetes-validations"];
+  for (const { message } of own ?? []) yield message;
+  for (const inner of Object.values(value)) yield* rules(inner);
+}
 
 function kubectl(server: ApiServer, ...args: string[]) {
   return promisify(execFile)(server.kubectl, ["--kubeconfig", server.kubeconfig, ...args], {

@@ -1,5 +1,6 @@
 import type { AdmissionCase } from "./admission-case.ts";
 import { podSettingsCases } from "./pod-settings-cases.ts";
+import { ruleCases } from "./rule-cases.ts";
 
 /**
  * Resources that are valid and resources that are refused, with the message that says what to change. One table
@@ -587,6 +588,7 @@ export const modelServingCases: readonly AdmissionCase[] = [
     bySchema: true,
   },
   ...podSettingsCases,
+  ...ruleCases,
   {
     name: "a name that leaves no room for its children",
     spec: { model },
