@@ -41,7 +41,11 @@ export class Candidate {
   #inbox: (() => void)[] = [];
   #resign: () => void = () => undefined;
 
-  constructor(identity: string, lease: MemoryLease, options: { epoch?: string; rate?: number } = {}) {
+  constructor(
+    identity: string,
+    lease: MemoryLease,
+    options: { epoch?: string; rate?: number; random?: number } = {},
+  ) {
     this.clock = new ProcessClock(options.rate ?? 1, options.epoch);
     const { store } = lease;
     const election = new Election({
@@ -53,7 +57,7 @@ export class Candidate {
       identity,
       log: this.log,
       clock: this.clock,
-      random: () => 0.5,
+      random: () => options.random ?? 0.5,
       onChange: (leads) => this.changes.push(leads),
     });
     void this.#run(election);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Election } from "../../../operator/kube/election.ts";
-import { Candidate, pass, settled, timeUntil } from "../../support/candidate.ts";
+import { Candidate, pass, STEP, settled, timeUntil } from "../../support/candidate.ts";
 import { MemoryLease } from "../../support/memory-lease.ts";
 import { MemoryLog } from "../../support/widgets.ts";
 
@@ -152,6 +152,25 @@ describe("the gate", () => {
     await timeUntil(() => first.leads, first);
     expect(term?.mayWrite()).toBe(false);
     expect(first.changes).toEqual([true, false, true]);
+  });
+
+  test("closes on a clock that runs slow before another leads by one that runs two fifths faster", async () => {
+    for (let phase = 0; phase < 12; phase++) {
+      const lease = new MemoryLease();
+      const slow = new Candidate("slow", lease, { rate: 0.85 });
+      await settled();
+      const fast = new Candidate("fast", lease, { rate: 1.2, random: 0 });
+      await pass(20_000 + phase * STEP, slow, fast);
+      slow.wire = () => ({ cut: true });
+      await timeUntil(
+        () => {
+          expect([slow.leads, fast.leads]).not.toEqual([true, true]);
+          return fast.leads;
+        },
+        slow,
+        fast,
+      );
+    }
   });
 
   test("counts from when a renewal was sent, not from its answer", async () => {
