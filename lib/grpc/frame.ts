@@ -1,4 +1,5 @@
 import { NaruError } from "../errors.ts";
+import { GatheredBytes } from "../http/gathered-bytes.ts";
 import { invalidMessage } from "./protobuf.ts";
 
 /**
@@ -22,8 +23,7 @@ export function sealFrame(frame: Buffer): Buffer {
 /** Cuts a stream of bytes into messages, and keeps what is not yet whole. */
 export class FrameReader {
   readonly #maxMessageBytes: number;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  readonly #pending = new GatheredBytes();
   /** Bytes that the frame at hand takes, header included; 0 while its header is not whole. */
   #wanted = 0;
 
@@ -33,7 +33,7 @@ export class FrameReader {
 
   /** Bytes of a message that has not wholly come. */
   get pendingBytes(): number {
-    return this.#pendingBytes;
+    return this.#pending.length;
   }
 
   /**
@@ -41,20 +41,19 @@ export class FrameReader {
    * Throws NaruError 413 for a message that announces more than the bound, 400 for what is not a frame.
    */
   push(chunk: Buffer): readonly Frame[] {
-    if (this.#pendingBytes === 0 && chunk.length >= frameHeaderBytes) {
+    if (this.#pending.length === 0 && chunk.length >= frameHeaderBytes) {
       const wanted = this.#wholeLength(chunk);
       if (wanted === chunk.length) return [frameOf(chunk)];
     }
     const frames: Frame[] = [];
     this.#pending.push(chunk);
-    this.#pendingBytes += chunk.length;
-    while (this.#pendingBytes >= frameHeaderBytes) {
-      if (this.#wanted === 0) this.#wanted = this.#wholeLength(this.#join());
-      if (this.#pendingBytes < this.#wanted) break;
-      const bytes = this.#join();
+    while (this.#pending.length >= frameHeaderBytes) {
+      if (this.#wanted === 0) this.#wanted = this.#wholeLength(this.#pending.join());
+      if (this.#pending.length < this.#wanted) break;
+      const bytes = this.#pending.join();
       frames.push(frameOf(bytes.subarray(0, this.#wanted)));
-      this.#pending = bytes.length === this.#wanted ? [] : [bytes.subarray(this.#wanted)];
-      this.#pendingBytes = bytes.length - this.#wanted;
+      this.#pending.clear();
+      if (bytes.length > this.#wanted) this.#pending.push(bytes.subarray(this.#wanted));
       this.#wanted = 0;
     }
     return frames;
@@ -62,15 +61,7 @@ export class FrameReader {
 
   /** To be called at the stream's end: throws NaruError 400 where a message was cut. */
   end(): void {
-    if (this.#pendingBytes > 0) throw invalidMessage("the stream ended inside a message");
-  }
-
-  #join(): Buffer {
-    const [first] = this.#pending;
-    if (this.#pending.length === 1 && first !== undefined) return first;
-    const joined = Buffer.concat(this.#pending, this.#pendingBytes);
-    this.#pending = [joined];
-    return joined;
+    if (this.#pending.length > 0) throw invalidMessage("the stream ended inside a message");
   }
 
   #wholeLength(bytes: Buffer): number {

@@ -3,6 +3,7 @@ import type { Dispatcher } from "undici";
 import { NaruError } from "../../lib/errors.ts";
 import { type BodyBudget, type HeldBytes, serverFull } from "../../lib/http/body-budget.ts";
 import { deadlineExceeded, deadlineOf } from "../../lib/http/deadline.ts";
+import { GatheredBytes } from "../../lib/http/gathered-bytes.ts";
 import { requestIdOf } from "../../lib/telemetry/logger.ts";
 import { answerError, idHeader } from "./answer.ts";
 import type { Backend } from "./backend.ts";
@@ -97,19 +98,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const request = this.#request;
     const held = this.#options.bodies.open();
     this.#held = held;
-    let whole: Buffer | undefined;
-    let more: Buffer[] | undefined;
+    const gathered = new GatheredBytes();
     request.on("data", (chunk: Buffer) => {
       if (this.#done) return;
-      if (!held.tryGrow(chunk.length)) {
-        this.#fail(serverFull());
-      } else if (whole === undefined) whole = chunk;
-      else if (more === undefined) more = [whole, chunk];
-      else more.push(chunk);
+      if (held.tryGrow(chunk.length)) gathered.push(chunk);
+      else this.#fail(serverFull());
     });
     request.once("end", () => {
       if (this.#done) return;
-      const body = more === undefined ? (whole ?? null) : Buffer.concat(more);
+      const body = gathered.length === 0 ? null : gathered.join();
       this.#body = body;
       if (body !== null) this.#options.tap?.request(body);
       // A slow upload is the client's, and no revision's latency.

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { NaruError } from "../../lib/errors.ts";
 import { type HeldBytes, serverFull } from "../../lib/http/body-budget.ts";
+import { GatheredBytes } from "../../lib/http/gathered-bytes.ts";
 
 /** Bodies up to here are gathered before they are forwarded: cheaper than a stream, and they can be sent again. */
 export const GATHERED_BYTES = 256 * 1024;
@@ -67,22 +68,20 @@ export class StreamedBody {
 /** The whole body, for what has to be parsed; counted by `held` as it comes. */
 export function readBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const body = new GatheredBytes();
   let refused = false;
   request.on("data", (chunk: Buffer) => {
     if (refused) return;
-    length += chunk.length;
-    const full = length <= maxBytes && !held.tryGrow(chunk.length);
-    if (length <= maxBytes && !full) {
-      chunks.push(chunk);
+    const fits = body.length + chunk.length <= maxBytes;
+    if (fits && held.tryGrow(chunk.length)) {
+      body.push(chunk);
       return;
     }
     refused = true;
-    chunks.length = 0;
-    reject(full ? serverFull() : requestTooLarge(maxBytes));
+    body.clear();
+    reject(fits ? serverFull() : requestTooLarge(maxBytes));
   });
-  request.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+  request.once("end", () => resolve(body.join()));
   request.once("error", reject);
   return promise;
 }

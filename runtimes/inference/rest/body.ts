@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { NaruError } from "../../../lib/errors.ts";
 import { type HeldBytes, serverFull } from "../../../lib/http/body-budget.ts";
+import { GatheredBytes } from "../../../lib/http/gathered-bytes.ts";
 import { invalid } from "../../../lib/v2/invalid.ts";
 
 /**
@@ -22,22 +23,24 @@ export function readBody(
       reject(bodyTooLarge(maxBytes));
       return;
     }
-    let chunks: Buffer[] | undefined = [];
-    let length = 0;
+    let body: GatheredBytes | undefined = new GatheredBytes();
     request.on("data", (chunk: Buffer) => {
-      if (chunks === undefined) return;
-      length += chunk.length;
+      if (body === undefined) return;
       const refusal =
-        length > maxBytes ? bodyTooLarge(maxBytes) : held.tryGrow(chunk.length) ? undefined : serverFull();
+        body.length + chunk.length > maxBytes
+          ? bodyTooLarge(maxBytes)
+          : held.tryGrow(chunk.length)
+            ? undefined
+            : serverFull();
       if (refusal !== undefined) {
-        chunks = undefined;
+        body = undefined;
         reject(refusal);
         return;
       }
-      chunks.push(chunk);
+      body.push(chunk);
     });
     request.on("end", () => {
-      if (chunks !== undefined) resolve(join(chunks, length, align));
+      if (body !== undefined) resolve(join(body, align));
     });
     request.on("error", () => reject(cutOff()));
     request.on("close", () => {
@@ -46,15 +49,15 @@ export function readBody(
   });
 }
 
-function join(chunks: readonly Buffer[], length: number, align: number): Buffer {
-  const [first] = chunks;
-  if (chunks.length === 1 && first !== undefined) return first;
+function join({ pieces, length }: GatheredBytes, align: number): Buffer {
+  const [first] = pieces;
+  if (pieces.length === 1 && first !== undefined) return first;
   const padding = (8 - (align % 8)) % 8;
   const body = Buffer.from(new ArrayBuffer(length + padding), padding);
   let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
+  for (const piece of pieces) {
+    body.set(piece, offset);
+    offset += piece.length;
   }
   return body;
 }

@@ -1,4 +1,5 @@
 import type { HeldBytes } from "../../../lib/http/body-budget.ts";
+import { GatheredBytes } from "../../../lib/http/gathered-bytes.ts";
 import { REFUSED_MS } from "../forward-errors.ts";
 
 /** What is kept to send a call again; a call that sent more is not repeated. */
@@ -24,8 +25,7 @@ export interface FailedCall {
  */
 export class KeptCall {
   readonly #held: HeldBytes;
-  #chunks: Buffer[] | undefined = [];
-  #bytes = 0;
+  #kept: GatheredBytes | undefined = new GatheredBytes();
   #repeats = 0;
   #broken = false;
 
@@ -34,7 +34,7 @@ export class KeptCall {
   }
 
   get chunks(): readonly Buffer[] {
-    return this.#chunks ?? [];
+    return this.#kept?.pieces ?? [];
   }
 
   /**
@@ -42,12 +42,11 @@ export class KeptCall {
    * forgotten: then the answer is `wait` (the client should send no more now), or `full` where nothing more may be held.
    */
   keep(chunk: Buffer, sent: boolean): "kept" | "wait" | "full" {
-    if (this.#chunks === undefined) return "kept";
-    const much = this.#bytes + chunk.length > KEPT_BYTES;
+    if (this.#kept === undefined) return "kept";
+    const much = this.#kept.length + chunk.length > KEPT_BYTES;
     if (sent && much) this.forget();
     else if (this.#held.tryGrow(chunk.length)) {
-      this.#chunks.push(chunk);
-      this.#bytes += chunk.length;
+      this.#kept.push(chunk);
       if (much) return "wait";
     } else if (sent) this.forget();
     else return "full";
@@ -55,13 +54,13 @@ export class KeptCall {
   }
 
   forget(): void {
-    this.#chunks = undefined;
+    this.#kept = undefined;
     this.#held.release();
   }
 
   /** What becomes of a call that failed before any answer. */
   afterFailure(failed: FailedCall): "now" | "pause" | "hold" | "fail" {
-    if (this.#chunks === undefined) return "fail";
+    if (this.#kept === undefined) return "fail";
     if (failed.neverBegun && !failed.connected) {
       if (failed.holds) return "hold";
       if (failed.milliseconds < REFUSED_MS) return "pause";

@@ -4,6 +4,7 @@ import { type Decompress, decompressorFor } from "../../../lib/grpc/compression.
 import { FrameReader } from "../../../lib/grpc/frame.ts";
 import { decodeModelInferResponse } from "../../../lib/grpc/infer-response.ts";
 import { type HeldBytes, serverFull } from "../../../lib/http/body-budget.ts";
+import { GatheredBytes } from "../../../lib/http/gathered-bytes.ts";
 import type { InferResponse } from "../../../lib/v2/types.ts";
 import { MAX_SAMPLE_BYTES, type Mirror } from "../mirror/mirror.ts";
 import type { Routing, Track } from "../routing.ts";
@@ -13,8 +14,8 @@ import type { GrpcUpstream } from "./upstream.ts";
 /** One unary inference over gRPC that stable answers, to be repeated at the canary: the same bytes, both compared. */
 export class GrpcSample implements GrpcTap {
   readonly #encoding: string | undefined;
-  readonly #requestChunks: Buffer[] = [];
-  readonly #answerChunks: Buffer[] = [];
+  readonly #request = new GatheredBytes();
+  readonly #answer = new GatheredBytes();
   #answerEncoding: string | undefined;
   #bytes = 0;
   readonly #held: HeldBytes;
@@ -30,11 +31,11 @@ export class GrpcSample implements GrpcTap {
   }
 
   request(chunk: Buffer): void {
-    this.#keep(this.#requestChunks, chunk);
+    this.#keep(this.#request, chunk);
   }
 
   answer(chunk: Buffer): void {
-    this.#keep(this.#answerChunks, chunk);
+    this.#keep(this.#answer, chunk);
   }
 
   submit(mirror: Mirror, routing: Routing, canary: Track): void {
@@ -50,7 +51,7 @@ export class GrpcSample implements GrpcTap {
       comparison: config.mirror,
       bytes: this.#bytes,
       timeoutMilliseconds: config.requestTimeoutMilliseconds,
-      stableAnswer: () => decode(this.#answerChunks, this.#answerEncoding, maxBytes, this.#held),
+      stableAnswer: () => decode(this.#answer.pieces, this.#answerEncoding, maxBytes, this.#held),
       canaryAnswer: (signal) => this.#ask(grpc, signal, maxBytes),
       release: () => this.release(),
     });
@@ -100,15 +101,15 @@ export class GrpcSample implements GrpcTap {
         decode(chunks, encoding, maxBytes, this.#held).then(resolve, reject);
       else reject(refused(status));
     });
-    for (const chunk of this.#requestChunks) stream.write(chunk);
+    for (const piece of this.#request.pieces) stream.write(piece);
     stream.end();
     return promise;
   }
 
-  #keep(chunks: Buffer[], chunk: Buffer): void {
+  #keep(side: GatheredBytes, chunk: Buffer): void {
     this.#bytes += chunk.length;
     if (this.#bytes > MAX_SAMPLE_BYTES) this.#forget();
-    else if (this.#held.tryGrow(chunk.length)) chunks.push(chunk);
+    else if (this.#held.tryGrow(chunk.length)) side.push(chunk);
     else {
       // A copy is never worth a request of a client: it is dropped as one that is too large.
       this.#bytes = Number.POSITIVE_INFINITY;
@@ -117,8 +118,8 @@ export class GrpcSample implements GrpcTap {
   }
 
   #forget(): void {
-    this.#requestChunks.length = 0;
-    this.#answerChunks.length = 0;
+    this.#request.clear();
+    this.#answer.clear();
     this.#held.shrink(this.#held.bytes);
   }
 }
