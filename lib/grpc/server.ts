@@ -203,6 +203,7 @@ function serveUnary(
     }
     const whole = frame;
     try {
+      reader.end();
       const answer = whole.compressed
         ? expand(whole, decompress, maxMessageBytes, call.held).then((message) => method(message, call))
         : method(whole.message, call);

@@ -1,3 +1,6 @@
+/** Node takes a longer time for none at all, and no connection is as old: such a deadline is left to the client. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Streams that stay open between requests. GOAWAY doesn't end them, and a client doesn't either while it may have
  * more to ask: so a server that drains ends them itself, once what they asked for is answered.
@@ -13,7 +16,10 @@ export class OpenStreams {
   async until(work: Promise<void>, milliseconds?: number): Promise<"done" | "drained" | "late"> {
     const { promise: ended, resolve } = Promise.withResolvers<"drained" | "late">();
     const drained = () => resolve("drained");
-    const timer = milliseconds === undefined ? undefined : setTimeout(resolve, milliseconds, "late");
+    const timer =
+      milliseconds === undefined || milliseconds > MAX_TIMER_MS
+        ? undefined
+        : setTimeout(resolve, milliseconds, "late");
     this.#ends.add(drained);
     if (this.#drained) drained();
     try {

@@ -462,6 +462,16 @@ describe("ModelStreamInfer", () => {
   test("the stream's deadline ends it", async () => {
     await expect(answersOf(open(50))).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
   });
+  test("a deadline of years is none: the stream answers for as long as it is open", async () => {
+    const stream = open(100 * 365 * 86_400_000);
+    const answers = stream.iterator({ destroyOnReturn: false });
+    for (let value = 0; value < 20; value += 1) {
+      stream.write(requestOf("identity_UINT8", { inputs: [byte(value)] }));
+      expect((await answers.next()).done).toBe(false);
+    }
+    stream.end();
+    expect((await answers.next()).done).toBe(true);
+  });
   test("a client that leaves takes its queued requests with it", async () => {
     const slow = () => [...served.server.repository.loaded()].find(({ name }) => name === "slow")?.inFlight;
     const stream = open();
@@ -537,8 +547,17 @@ describe("strangers", () => {
     expect(await call("ServerReady")).toEqual({ ready: true });
   });
   test("no message, two messages, a part of one and a flag that is none are INVALID_ARGUMENT", async () => {
-    const message = frame(requestOf("cnn", {}));
-    for (const chunks of [[], [message, message], [message.subarray(0, 7)], [Buffer.from([9, 0, 0, 0, 0])]]) {
+    const input: Tensor = { name: "x", datatype: "UINT8", shape: [1, 4], data: new Uint8Array(4) };
+    const message = frame(requestOf("identity_UINT8", { inputs: [input] }));
+    expect((await raw({}, [message])).trailers["grpc-status"]).toBe("0");
+    for (const chunks of [
+      [],
+      [message, message],
+      [message.subarray(0, 7)],
+      [message, message.subarray(0, 7)],
+      [Buffer.concat([message, Buffer.alloc(1)])],
+      [Buffer.from([9, 0, 0, 0, 0])],
+    ]) {
       expect((await raw({}, chunks)).trailers["grpc-status"]).toBe("3");
     }
   });
