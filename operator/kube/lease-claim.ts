@@ -91,7 +91,8 @@ export class LeaseClaim {
       }
     }
     const stored = await this.#read(signal);
-    if (stored !== undefined && !this.ours && this.#isHeld()) return undefined;
+    // Also when it is gone: who holds a lease that somebody deletes does not know it before the next renewal.
+    if (!this.ours && this.#isHeld()) return undefined;
     return this.#keep(stored, signal);
   }
 

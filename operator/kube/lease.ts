@@ -30,7 +30,7 @@ export function heldBy(
   now: Date,
   durationSeconds: number,
 ): LeaseSpec {
-  const time = microTime(now);
+  const time = microTime(now, before?.renewTime);
   const ours = before?.holderIdentity === identity;
   return {
     ...before,
@@ -48,9 +48,14 @@ export function givenBack(before: LeaseSpec, now: Date): LeaseSpec {
   return { ...before, holderIdentity: "", leaseDurationSeconds: 1, acquireTime: time, renewTime: time };
 }
 
-/** metav1.MicroTime: exactly six digits of a second, or the API server refuses it. */
-export function microTime(now: Date): string {
-  return now.toISOString().replace("Z", "000Z");
+/**
+ * metav1.MicroTime: exactly six digits of a second, or the API server refuses it. A Date has three; the others count on
+ * from the time before. So a renewal is always a change, also on a wall clock that stands still or was set back: a
+ * write that changes nothing is none to the API server, and no sign of life to others.
+ */
+function microTime(now: Date, before?: string): string {
+  const count = before === undefined ? 0 : (Number(before.slice(-4, -1)) + 1) % 1000;
+  return now.toISOString().replace("Z", `${String(count).padStart(3, "0")}Z`);
 }
 
 /** The first holder counts as no transition. */

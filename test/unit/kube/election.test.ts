@@ -109,6 +109,39 @@ describe("a lease", () => {
     }, second);
   });
 
+  test("that is renewed on a wall clock that stands still is kept from the next", async () => {
+    const lease = new MemoryLease();
+    const first = new Candidate("first", lease);
+    await settled();
+    const second = new Candidate("second", lease);
+    for (let passed = 0; passed < 60_000; passed += STEP) {
+      await pass(STEP, first, second);
+      first.clock.setBack(STEP);
+      expect([first.leads, second.leads]).toEqual([true, false]);
+    }
+  });
+
+  test("that was deleted is not taken by one that saw it held until it would have run out", async () => {
+    for (const harm of ["cut", "freeze"]) {
+      const lease = new MemoryLease();
+      const first = new Candidate("first", lease);
+      await settled();
+      const second = new Candidate("second", lease);
+      await pass(20_000, first, second);
+      lease.lease = undefined;
+      if (harm === "freeze") first.freeze();
+      else first.wire = () => ({ cut: true });
+      await timeUntil(
+        () => {
+          expect([first.leads, second.leads], harm).not.toEqual([true, true]);
+          return second.leads;
+        },
+        first,
+        second,
+      );
+    }
+  });
+
   test("that was deleted is made again by whoever comes first, and by nobody else", async () => {
     const lease = new MemoryLease();
     const first = new Candidate("first", lease);
