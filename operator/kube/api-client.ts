@@ -2,6 +2,7 @@ import { Agent, type Dispatcher, ProxyAgent, request } from "undici";
 import { systemClock } from "../engine/clock.ts";
 import { ApiError, errorFromAnswer, errorFromSilence, retryAfterOf } from "./api-error.ts";
 import type { Connection, Credentials, TlsOptions } from "./connection.ts";
+import { GateClosed, gatedBy } from "./gated.ts";
 import { jsonLines } from "./json-lines.ts";
 import { pause } from "./time-limit.ts";
 
@@ -19,7 +20,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** How often a request is sent again that the server asked to send later; 3 by default. */
   readonly retries?: number;
-  /** Asked before each attempt, also before those that had to wait. What it throws is thrown, and nothing is sent. */
+  /** Asked in the moment in which an attempt is sent, however long it waited. If it throws, that is thrown, unsent. */
   readonly gate?: () => void;
 }
 
@@ -143,7 +144,6 @@ class UndiciApiClient implements ApiClient {
     options: RequestOptions,
     credentials: Credentials,
   ): Promise<Json> {
-    options.gate?.();
     const answer = await this.#send(what, method, path, options, credentials, "requests", ANSWER_LIMIT);
     if (answer.statusCode >= 400) throw await errorOf(what, answer);
     try {
@@ -162,16 +162,24 @@ class UndiciApiClient implements ApiClient {
     pool: "requests" | "streams",
     bodyTimeout: number,
   ): Promise<Dispatcher.ResponseData> {
-    const { body, contentType = "application/json", accept = "application/json", query, signal } = options;
+    const {
+      body,
+      contentType = "application/json",
+      accept = "application/json",
+      query,
+      signal,
+      gate,
+    } = options;
     if (this.#closed) throw errorFromSilence(what, new Error("the client is closed"));
     const url = new URL(this.#connection.url + path);
     for (const [name, value] of Object.entries(query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
+    const dispatcher = this.#poolsFor(credentials)[pool];
     try {
       const answer = await request(url, {
         method,
-        dispatcher: this.#poolsFor(credentials)[pool],
+        dispatcher: gate === undefined ? dispatcher : dispatcher.compose(gatedBy(gate)),
         headers: {
           ...credentials.headers,
           accept,
@@ -186,6 +194,7 @@ class UndiciApiClient implements ApiClient {
       this.#onAnswer(method, answer.statusCode);
       return answer;
     } catch (thrown) {
+      if (thrown instanceof GateClosed) throw thrown.cause;
       this.#onAnswer(method, 0);
       throw signal?.aborted === true ? signal.reason : errorFromSilence(what, thrown);
     }

@@ -106,6 +106,39 @@ describe("the API server's client", () => {
     expect(asked).toHaveLength(1);
   });
 
+  test("a request that waited for a connection is not sent when the gate has closed meanwhile", async () => {
+    const answers: (() => void)[] = [];
+    const api = await startScriptedApi((_, response) => answers.push(() => json(response, { sent: true })));
+    ends.push(() => api.stop());
+    const told: number[] = [];
+    const onAnswer = (_: string, status: number) => told.push(status);
+    const client = openApiClient(api.connection, { connections: 1, onAnswer });
+    ends.push(() => client.close());
+    let open = true;
+    const gate = () => {
+      if (!open) throw closed;
+    };
+    const closed = new Error("closed");
+    const first = client.request("PATCH", "/first", { gate, body: {} });
+    await eventually("the first is under way", () => answers.length === 1);
+    const second = client.request("PATCH", "/second", { gate, body: {} });
+    const refused = expect(second).rejects.toBe(closed);
+    // Its credentials are at hand by then, and it waits.
+    await new Promise((resolve) => setImmediate(resolve));
+    open = false;
+    answers[0]?.();
+    expect(await first).toEqual({ sent: true });
+    await refused;
+    expect(api.asked.map(({ path }) => path)).toEqual(["/first"]);
+    expect(told).toEqual([200]);
+    // The connection is as good as before.
+    open = true;
+    const third = client.request("PATCH", "/third", { gate, body: {} });
+    await eventually("the third is under way", () => answers.length === 2);
+    answers[1]?.();
+    expect(await third).toEqual({ sent: true });
+  });
+
   test("a refused token is read anew once, not again and again", async () => {
     const renewals: (boolean | undefined)[] = [];
     let token = "old";
