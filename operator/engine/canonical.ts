@@ -45,12 +45,14 @@ export function shortHash(text: string): string {
 function textOf(value: unknown): string | undefined {
   if (!isPlain(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => textOf(item) ?? "null").join()}]`;
-  let text = "";
+  let text = "{";
   for (const name of Object.keys(value).sort()) {
     const field = textOf(value[name]);
-    if (field !== undefined) text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${field}`;
+    if (field === undefined) continue;
+    if (text.length > 1) text += ",";
+    text += `${JSON.stringify(name)}:${field}`;
   }
-  return `{${text}}`;
+  return `${text}}`;
 }
 
 /** A list or a map, which have no text of their own as a Date has. */

@@ -16,6 +16,23 @@ const LEAF = 1;
 const LIST = 2;
 const MAP = 3;
 
+/**
+ * Lists of a pod that hold most of its fields. They come from a kept revision as they are: the same list at each
+ * reconcile, and one for all resources that run the same program (the cache shares what is equal). Nobody writes into
+ * what a cache or a decision gave, so a list's sum stays true; it is kept for each place where the list was met.
+ */
+const KEPT_LISTS = new Set(["containers", "initContainers"]);
+const kept = new WeakMap<readonly unknown[], { path: number; sum: number }[]>();
+
+function keptSumOf(list: readonly unknown[], field: string, path: number): number {
+  const places = kept.get(list) ?? [];
+  const known = places.find((place) => place.path === path);
+  if (known !== undefined) return known.sum;
+  const sum = sumOfList(list, field, path);
+  kept.set(list, [...places, { path, sum }]);
+  return sum;
+}
+
 /** Exact below two million fields: each adds 32 bits at most to a number that holds 53. */
 function sumOf(value: unknown, field: string, path: number): number {
   if (value === undefined || value === null) return 0;
@@ -26,6 +43,10 @@ function sumOf(value: unknown, field: string, path: number): number {
     for (const name of Object.keys(fields)) sum += sumOf(fields[name], name, along(path, name));
     return sum;
   }
+  return KEPT_LISTS.has(field) ? keptSumOf(value, field, path) : sumOfList(value, field, path);
+}
+
+function sumOfList(value: readonly unknown[], field: string, path: number): number {
   const keys = itemKeys(field, value);
   let sum = mixed(path, keys === undefined ? LIST : MAP);
   for (let index = 0; index < value.length; index++) {

@@ -39,22 +39,23 @@ export class Writer {
   }
 
   /**
-   * Applies a child unless `observed` is as wanted already. Answers the managers whose fields were taken back.
-   *
-   * A server may store a value in a way that `differs` doesn't know (a webhook, a field it rewrites). If its answer
-   * still differs, what it answered is remembered, and sent again only when that or the child changes.
+   * Whether nothing has to be sent for the child: `observed` is as wanted already. A server may store a value in a way
+   * that `differs` doesn't know (a webhook, a field it rewrites). If its answer still differed, what it answered is
+   * remembered, and sent again only when that or the child changes.
    */
-  async apply(child: KubeObject, observed: KubeObject | undefined): Promise<readonly string[]> {
-    const hash = fieldsHash(child);
-    if (observed !== undefined) {
-      if (!differs(child, observed, hash)) {
-        this.#unsettle(child);
-        return [];
-      }
-      const settled = this.#settled?.get(refKey(refOf(child)));
-      if (settled !== undefined && settled === settledAs(child, observed)) return [];
+  isApplied(child: KubeObject, observed: KubeObject): boolean {
+    if (!differs(child, observed)) {
+      this.#unsettle(child);
+      return true;
     }
+    const settled = this.#settled?.get(refKey(refOf(child)));
+    return settled !== undefined && settled === settledAs(child, observed);
+  }
+
+  /** Answers the managers whose fields were taken back. */
+  async apply(child: KubeObject): Promise<readonly string[]> {
     this.#fence("apply");
+    const hash = fieldsHash(child);
     const answer = await this.#cluster.apply(toApply(child, hash));
     this.#expectations.wrote(answer.object);
     if (differs(child, answer.object, hash)) {

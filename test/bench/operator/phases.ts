@@ -11,6 +11,8 @@ import { NoProgress, quiet, reconciles, seconds, until } from "./waiting.ts";
 /** Milliseconds between two newcomers. */
 const NEWCOMER_EVERY = 2_000;
 const NEWCOMER_EVERY_IN_RESYNC = 100;
+/** Milliseconds between two looks at a pass: each has the contender write all of its metrics. */
+const LOOK_EVERY = 250;
 /** Milliseconds within which a first pass must have come further. */
 const TELL_EVERY = 20_000;
 
@@ -106,7 +108,7 @@ export async function measureNoOp(
   const from = performance.now();
   const cpuBefore = cpuMicroseconds([running.pid]);
   let last = first;
-  await until("the no-op pass", 50, async () => {
+  await until("the no-op pass", LOOK_EVERY, async () => {
     last = await reconciles(running);
     return last >= resources;
   });
@@ -142,7 +144,7 @@ export async function measureResync(
   await until("the first reconcile", 10, async () => (await reconciles(running)) > 0);
   let over = false;
   const newcomers = newcomersUntil(population, NEWCOMER_EVERY_IN_RESYNC, () => over);
-  await until("the resync", 50, async () => (await reconciles(running)) >= resources);
+  await until("the resync", LOOK_EVERY, async () => (await reconciles(running)) >= resources);
   over = true;
   const resync = { cameBefore: (await cameBefore) / 1000, newcomers: await newcomers };
   say(

@@ -1,3 +1,4 @@
+import type { KubeObject } from "../../../operator/engine/objects.ts";
 import { modelServing } from "../../conformance/support/kube.ts";
 import type { ApiServer } from "../../support/api-server.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -8,6 +9,13 @@ const NEWCOMERS = "newcomers";
 const WIDTH = 32;
 /** A newcomer that waits longer is a failure of its own. */
 const PATIENCE_MILLISECONDS = 600_000;
+
+/** Each has a model of its own: what they have in common is what real ones have. */
+export function benchServing(namespace: string, name: string): KubeObject {
+  const serving = modelServing(namespace, name, 2);
+  const { model, ...rest } = serving.spec as { model: object };
+  return { ...serving, spec: { ...rest, model: { ...model, uri: `s3://models/${name}/1/model.onnx` } } };
+}
 
 /** The ModelServings of one API server, and those that come while others are worked on. */
 export class Population {
@@ -61,7 +69,7 @@ export class Population {
   #apply(namespace: string, name: string): Promise<void> {
     return this.#post(
       `/apis/naru.dev/v1alpha1/namespaces/${namespace}/modelservings`,
-      modelServing(namespace, name, 2),
+      benchServing(namespace, name),
     );
   }
 

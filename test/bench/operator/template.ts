@@ -1,8 +1,8 @@
 import { toApply } from "../../../operator/engine/diff.ts";
 import { decide } from "../../../operator/model-serving/decide.ts";
-import { modelServing } from "../../conformance/support/kube.ts";
 import { nothingObserved } from "../../support/nothing-observed.ts";
 import { RUNTIME_IMAGE } from "./contenders.ts";
+import { benchServing } from "./population.ts";
 
 /** Words in the places of what each resource has for itself; the peer's template.go knows them. */
 const NAMESPACE = "template-namespace";
@@ -12,7 +12,7 @@ const REVISION = "template-revision";
 
 /** What the peer applies for each resource: our own decision on it, so that both send the same bytes. */
 export function peerTemplate(): { children: unknown[]; status: unknown } {
-  const resource = modelServing(NAMESPACE, NAME, 2);
+  const resource = benchServing(NAMESPACE, NAME);
   const settings = { ...nothingObserved.settings, runtimeImage: RUNTIME_IMAGE };
   const { children, status } = decide(
     { ...resource, metadata: { ...resource.metadata, uid: UID, generation: 1 } },

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,19 +42,16 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 func (r *reconciler) apply(ctx context.Context, one childTemplate, words *strings.Replacer) error {
-	wanted, err := one.render(words)
-	if err != nil {
-		return err
-	}
+	wanted := one.wanted(words)
 	observed := newOf(one.kind)
-	err = r.client.Get(ctx, client.ObjectKeyFromObject(wanted.typed), observed)
-	if err == nil && holds(wanted.typed, observed) {
+	err := r.client.Get(ctx, client.ObjectKeyFromObject(wanted), observed)
+	if err == nil && holds(wanted, observed) {
 		return nil
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
-	object, err := wanted.unstructured()
+	object, err := one.sent(words)
 	if err != nil {
 		return err
 	}
@@ -67,11 +65,27 @@ func holds(wanted, observed client.Object) bool {
 	wanted.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
 	// A time that is not set is not equal to one that is, also for DeepDerivative.
 	wanted.SetCreationTimestamp(observed.GetCreationTimestamp())
+	// Nor is a number that is not set.
+	wanted.SetGeneration(observed.GetGeneration())
+	if deployment, isDeployment := wanted.(*appsv1.Deployment); isDeployment {
+		setProbeDefaults(deployment.Spec.Template.Spec.Containers)
+	}
 	if _, isRevision := wanted.(*appsv1.ControllerRevision); isRevision {
 		return equality.Semantic.DeepDerivative(wanted.GetLabels(), observed.GetLabels()) &&
 			equality.Semantic.DeepDerivative(wanted.GetOwnerReferences(), observed.GetOwnerReferences())
 	}
 	return equality.Semantic.DeepDerivative(wanted, observed)
+}
+
+// setProbeDefaults writes the one default of the server's that is a number and no pointer to one.
+func setProbeDefaults(containers []corev1.Container) {
+	for _, container := range containers {
+		for _, probe := range []*corev1.Probe{container.StartupProbe, container.ReadinessProbe, container.LivenessProbe} {
+			if probe != nil && probe.SuccessThreshold == 0 {
+				probe.SuccessThreshold = 1
+			}
+		}
+	}
 }
 
 type condition struct {

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -24,14 +24,9 @@ type template struct {
 }
 
 type childTemplate struct {
-	kind string
-	text []byte
-}
-
-// child is one wanted object, as it is compared and as it is sent.
-type child struct {
+	kind  string
 	typed client.Object
-	text  []byte
+	text  string
 }
 
 func readTemplate(file string) (*template, error) {
@@ -54,10 +49,14 @@ func readTemplate(file string) (*template, error) {
 		if err := json.Unmarshal(one, &about); err != nil {
 			return nil, err
 		}
-		if newOf(about.Kind) == nil {
+		typed := newOf(about.Kind)
+		if typed == nil {
 			return nil, fmt.Errorf("no type for %s", about.Kind)
 		}
-		result.children = append(result.children, childTemplate{kind: about.Kind, text: one})
+		if err := json.Unmarshal(one, typed); err != nil {
+			return nil, err
+		}
+		result.children = append(result.children, childTemplate{kind: about.Kind, typed: typed, text: string(one)})
 	}
 	return result, nil
 }
@@ -74,20 +73,53 @@ func replacer(serving *ModelServing) *strings.Replacer {
 	)
 }
 
-// render gives a child as it is wanted for one resource.
-func (t childTemplate) render(words *strings.Replacer) (child, error) {
-	text := []byte(words.Replace(string(t.text)))
-	typed := newOf(t.kind)
-	if err := json.Unmarshal(text, typed); err != nil {
-		return child{}, err
-	}
-	return child{typed: typed, text: text}, nil
+// wanted is the child for one resource, made of typed objects as a program makes it that writes them as literals.
+func (t childTemplate) wanted(words *strings.Replacer) client.Object {
+	typed := t.typed.DeepCopyObject().(client.Object)
+	fill(reflect.ValueOf(typed).Elem(), words)
+	return typed
 }
 
-// unstructured is the child as it is sent: exactly the fields of the template.
-func (c child) unstructured() (*unstructured.Unstructured, error) {
+// sent is the child as it is sent: exactly the fields of the template.
+func (t childTemplate) sent(words *strings.Replacer) (*unstructured.Unstructured, error) {
 	object := &unstructured.Unstructured{}
-	return object, object.UnmarshalJSON(bytes.Clone(c.text))
+	return object, object.UnmarshalJSON([]byte(words.Replace(t.text)))
+}
+
+// fill puts a resource's own words into every string of a value; into bytes it does not look.
+func fill(value reflect.Value, words *strings.Replacer) {
+	switch value.Kind() {
+	case reflect.String:
+		if text := value.String(); strings.Contains(text, "template-") {
+			value.SetString(words.Replace(text))
+		}
+	case reflect.Pointer:
+		if !value.IsNil() {
+			fill(value.Elem(), words)
+		}
+	case reflect.Slice:
+		if value.Type().Elem().Kind() == reflect.Uint8 {
+			return
+		}
+		for i := range value.Len() {
+			fill(value.Index(i), words)
+		}
+	case reflect.Map:
+		if value.Type().Elem().Kind() != reflect.String {
+			return
+		}
+		for entries := value.MapRange(); entries.Next(); {
+			if text := entries.Value().String(); strings.Contains(text, "template-") {
+				value.SetMapIndex(entries.Key(), reflect.ValueOf(words.Replace(text)))
+			}
+		}
+	case reflect.Struct:
+		for i := range value.NumField() {
+			if field := value.Field(i); field.CanSet() {
+				fill(field, words)
+			}
+		}
+	}
 }
 
 func newOf(kind string) client.Object {
