@@ -68,11 +68,11 @@ export class LeaseClaim {
   async giveBack(limit: number): Promise<void> {
     const { signal } = new AbortController();
     await within(this.#clock, limit, signal, async (cut) => {
-      for (let left = GIVE_BACK_TRIES; left > 0 && this.ours; left--) {
+      for (let left = GIVE_BACK_TRIES; ; left--) {
         const stored = await this.#read(cut);
         if (stored === undefined || !this.ours) return;
         try {
-          await this.#write(stored, givenBack(stored.spec ?? {}, this.#clock.now()), cut);
+          return await this.#write(stored, givenBack(stored.spec ?? {}, this.#clock.now()), cut);
         } catch (thrown) {
           if (!isConflict(thrown) || left === 1) throw thrown;
         }

@@ -72,7 +72,9 @@ export class Term {
       // Half the deadline at most: a request that hangs on a dead connection leaves time for another.
       const limit = Math.min(timing.renewDeadline / 2, left);
       const since = await claim.hold(limit, signal);
-      if (since !== undefined) this.#deadline = since + timing.renewDeadline;
+      // An answer that was read late, as by a process that was frozen, does not open the gate again.
+      const open = clock.monotonic() < this.#deadline;
+      if (since !== undefined && open) this.#deadline = since + timing.renewDeadline;
       else if (!claim.ours) reason = "another holds the lease";
     }
     this.#deadline = Number.NEGATIVE_INFINITY;

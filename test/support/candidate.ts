@@ -1,5 +1,5 @@
 import { ClusterError } from "../../operator/engine/cluster.ts";
-import { Election } from "../../operator/kube/election.ts";
+import { Election, type ElectionTiming } from "../../operator/kube/election.ts";
 import type { Lease } from "../../operator/kube/lease.ts";
 import type { Term } from "../../operator/kube/term.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -22,6 +22,13 @@ export interface Wire {
   readonly back?: number;
 }
 
+export interface CandidateOptions {
+  readonly epoch?: string;
+  readonly rate?: number;
+  readonly random?: number;
+  readonly timing?: ElectionTiming;
+}
+
 /**
  * A process that wants to lead, on a clock of its own that can run fast or slow and that a test can freeze. Its
  * requests take no notice of being given up: their answers come all the same.
@@ -29,6 +36,7 @@ export interface Wire {
 export class Candidate {
   readonly clock: ProcessClock;
   readonly log = new MemoryLog();
+  readonly election: Election;
   readonly changes: boolean[] = [];
   /** Requests that were begun when nobody waited for them any more. */
   unwanted = 0;
@@ -41,14 +49,10 @@ export class Candidate {
   #inbox: (() => void)[] = [];
   #resign: () => void = () => undefined;
 
-  constructor(
-    identity: string,
-    lease: MemoryLease,
-    options: { epoch?: string; rate?: number; random?: number } = {},
-  ) {
+  constructor(identity: string, lease: MemoryLease, options: CandidateOptions = {}) {
     this.clock = new ProcessClock(options.rate ?? 1, options.epoch);
     const { store } = lease;
-    const election = new Election({
+    this.election = new Election({
       store: {
         read: (signal) => this.#send(signal, () => store.read(signal)),
         create: (spec, signal) => this.#send(signal, () => store.create(spec, signal)),
@@ -58,9 +62,10 @@ export class Candidate {
       log: this.log,
       clock: this.clock,
       random: () => options.random ?? 0.5,
+      ...(options.timing && { timing: options.timing }),
       onChange: (leads) => this.changes.push(leads),
     });
-    void this.#run(election);
+    void this.#run();
   }
 
   /** What its gate says, or would say if it went on at this moment. */
@@ -100,10 +105,10 @@ export class Candidate {
     await settled();
   }
 
-  async #run(election: Election): Promise<void> {
+  async #run(): Promise<void> {
     const never = new AbortController().signal;
     for (;;) {
-      this.term = await election.acquire(never);
+      this.term = await this.election.acquire(never);
       const { promise: resigned, resolve } = Promise.withResolvers<void>();
       this.#resign = resolve;
       await Promise.race([this.term?.lost, resigned]);

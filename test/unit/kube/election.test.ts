@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Election } from "../../../operator/kube/election.ts";
+import type { Term } from "../../../operator/kube/term.ts";
 import { Candidate, pass, STEP, settled, timeUntil } from "../../support/candidate.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryLease } from "../../support/memory-lease.ts";
 import { MemoryLog } from "../../support/widgets.ts";
 
@@ -218,6 +220,44 @@ describe("the gate", () => {
     await pass(250, first);
     // Ten seconds after the request at two; its answer came at six.
     expect(first.leads).toBe(false);
+  });
+
+  test("that has closed is not opened by an answer that comes late, whether it was awaited or slept through", async () => {
+    for (const first of ["timers", "answers"] as const) {
+      const one = new Candidate("one", new MemoryLease());
+      await settled();
+      const { term } = one;
+      one.wire = () => ({ cut: true });
+      await pass(7_000, one);
+      one.wire = () => ({ back: 3_500 });
+      await pass(1_000, one);
+      if (first === "answers") one.freeze();
+      await pass(2_000, one);
+      expect(term?.mayWrite()).toBe(false);
+      await pass(2_000, one);
+      await one.thaw(first);
+      expect(term?.mayWrite(), first).toBe(false);
+    }
+  });
+
+  test("is closed when the loss is told", async () => {
+    const lease = new MemoryLease();
+    const told: boolean[] = [];
+    const clock = new FakeClock();
+    const election = new Election({
+      store: lease.store,
+      identity: "first",
+      log: new MemoryLog(),
+      clock,
+      onChange: () => void told.push(term?.mayWrite() ?? false),
+    });
+    let term: Term | undefined;
+    term = await election.acquire(new AbortController().signal);
+    lease.edit({ spec: { holderIdentity: "thief" } });
+    clock.advance(2_000);
+    await term?.lost;
+    expect(term?.mayWrite()).toBe(false);
+    expect(told).toEqual([false, false]);
   });
 
   test("stays open while one of two requests hangs", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Leadership, leadInTerms } from "../../../operator/manager/leadership.ts";
+import { alwaysLeading, type Leadership, leadInTerms } from "../../../operator/manager/leadership.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { settled } from "../../support/widgets.ts";
 
@@ -114,5 +114,22 @@ describe("working in terms", () => {
       clock: new FakeClock(),
     });
     await expect(failing).rejects.toThrow("no such kind");
+  });
+
+  test("fails when what it begins with does not end, though it was told to stop", async () => {
+    const stop = new AbortController();
+    const clock = new FakeClock();
+    const hanging = leadInTerms({
+      acquire: async () => alwaysLeading,
+      start: () => new Promise(() => undefined),
+      signal: stop.signal,
+      clock,
+    });
+    const failed = expect(hanging).rejects.toMatchObject({ code: "WorkStuck" });
+    await settled();
+    stop.abort();
+    await settled();
+    clock.advance(35_000);
+    await failed;
   });
 });
