@@ -1,13 +1,14 @@
 import type { Http2Server } from "node:http2";
 import type { InferenceConfig } from "../../lib/config/inference.ts";
 import { NaruError } from "../../lib/errors.ts";
+import { inferenceService } from "../../lib/grpc/health-services.ts";
 import { createGrpcServer, type GrpcMethod } from "../../lib/grpc/server.ts";
 import type { BodyBudget } from "../../lib/http/body-budget.ts";
 import { manageHttp2 } from "../../lib/http/http2-lifecycle.ts";
 import type { DrainOptions, DrainReport, ServerLifecycle } from "../../lib/http/lifecycle.ts";
 import type { Logger } from "../../lib/telemetry/logger.ts";
 import { aboutMethods } from "./grpc/about.ts";
-import { healthMethods, inferenceService } from "./grpc/health.ts";
+import { healthMethods } from "./grpc/health.ts";
 import { modelInfer } from "./grpc/infer.ts";
 import { OpenStreams } from "./grpc/open-streams.ts";
 import { modelStreamInfer } from "./grpc/stream-infer.ts";

@@ -5,7 +5,7 @@ import { answerError, answerJson, idHeader } from "./answer.ts";
 import { Exchange } from "./forward.ts";
 import { answerAboutGraph } from "./graph/about.ts";
 import type { CheckedGraph } from "./graph/checked.ts";
-import { unknownModel } from "./graph/describe.ts";
+import { refuseOther } from "./graph/describe.ts";
 import { inferOverRest } from "./graph/rest.ts";
 import { submitGraphSample } from "./mirror/graph-sample.ts";
 import { HttpSample } from "./mirror/http-sample.ts";
@@ -151,15 +151,12 @@ function refuseForGraph(request: IncomingMessage, model: string): NaruError | un
       status: 404,
     });
   }
-  const [, name, version] = match;
-  if (decodeURIComponentSafe(name ?? "") !== model) return unknownModel(name ?? "", model);
-  if (version !== undefined && version !== "1") {
-    return new NaruError({
-      code: "UnknownVersion",
-      message: "the graph has the version 1 only",
-      remedy: "leave /versions/… out",
-      status: 404,
-    });
+  const [, name = "", version = ""] = match;
+  try {
+    refuseOther({ name: decodeURIComponentSafe(name), version }, model);
+  } catch (error) {
+    if (error instanceof NaruError) return error;
+    throw error;
   }
   return undefined;
 }

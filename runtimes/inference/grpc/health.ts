@@ -1,9 +1,7 @@
 import { frameHeaderBytes, sealFrame } from "../../../lib/grpc/frame.ts";
+import { isHealthService, refuseUnknownService } from "../../../lib/grpc/health-services.ts";
 import { HealthStatus, healthCheckRequest, healthCheckResponse } from "../../../lib/grpc/messages.ts";
 import type { GrpcMethod } from "../../../lib/grpc/server.ts";
-import { invalid, quote } from "../../../lib/v2/invalid.ts";
-
-export const inferenceService = "inference.GRPCInferenceService";
 
 export interface HealthOptions {
   /** False while models are being loaded and while the server drains. */
@@ -17,6 +15,7 @@ export interface HealthOptions {
  * drain) lies in several rooms, and only while somebody watches.
  */
 const watchMilliseconds = 100;
+const noBytes = Buffer.alloc(0);
 
 /** `grpc.health.v1.Health`: of the server as a whole (the empty name) and of the inference service. */
 export function healthMethods({
@@ -24,7 +23,7 @@ export function healthMethods({
   isDraining,
 }: HealthOptions): readonly (readonly [string, GrpcMethod])[] {
   const statusOf = (service: string) => {
-    if (service !== "" && service !== inferenceService) return HealthStatus.SERVICE_UNKNOWN;
+    if (!isHealthService(service)) return HealthStatus.SERVICE_UNKNOWN;
     return isReady() ? HealthStatus.SERVING : HealthStatus.NOT_SERVING;
   };
   const answer = (status: number) => sealFrame(healthCheckResponse.encode({ status }, frameHeaderBytes));
@@ -34,12 +33,8 @@ export function healthMethods({
       {
         unary(message) {
           const { service } = healthCheckRequest.decode(message);
-          const status = statusOf(service);
-          if (status === HealthStatus.SERVICE_UNKNOWN) {
-            const remedy = `ask for "" or ${quote(inferenceService)}`;
-            throw invalid("UnknownService", `there is no service ${quote(service)}`, remedy, 404);
-          }
-          return answer(status);
+          refuseUnknownService(service);
+          return answer(statusOf(service));
         },
       },
     ],
@@ -47,8 +42,8 @@ export function healthMethods({
       "/grpc.health.v1.Health/Watch",
       {
         async stream(messages, writer, { signal }) {
-          let service = "";
-          for await (const message of messages) ({ service } = healthCheckRequest.decode(message));
+          const asked = await messages[Symbol.asyncIterator]().next();
+          const { service } = healthCheckRequest.decode(asked.done === true ? noBytes : asked.value);
           let told: number | undefined;
           while (!signal.aborted) {
             const status = statusOf(service);

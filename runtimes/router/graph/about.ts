@@ -10,8 +10,8 @@ import {
   modelConfig,
   modelMetadata,
   modelStatistics,
+  refuseOther,
   serverMetadata,
-  unknownModel,
 } from "./describe.ts";
 
 /** A node that does not say that it is ready by then is not. */
@@ -28,7 +28,7 @@ export async function answerAboutGraph(
   const own = { ...idHeader(requestIdOf(request.headers)), [REVISION_HEADER]: track.revision };
   const { model } = routing.config;
   const path = (request.url ?? "").replace(/\?.*$/, "").replace(/\/$/, "");
-  const asked = /^\/v2\/models\/([^/]+)(?:\/versions\/[^/]+)?(?:\/(ready|config|stats))?$/.exec(path);
+  const asked = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|config|stats))?$/.exec(path);
   // A body is read to its end whether or not anything is made of it.
   request.resume();
   if (path === "/v2") answerJson(response, 200, serverMetadata(), own);
@@ -40,13 +40,21 @@ export async function answerAboutGraph(
   } else if (path === "/v2/repository/index") {
     answerJson(response, 200, [{ name: model, version: "1", state: "READY", reason: "" }], own);
   } else if (asked === null) answerError(response, invalidQuestion(path), own);
-  else if (asked[1] !== model) answerError(response, unknownModel(asked[1] ?? "", model), own);
-  else if (asked[2] === "ready") {
-    const ready = await graphReady(graph);
-    answerJson(response, ready ? 200 : 503, { name: model, ready }, own);
-  } else if (asked[2] === "config") answerJson(response, 200, modelConfig(model, graph), own);
-  else if (asked[2] === "stats") answerJson(response, 200, modelStatistics(model, track), own);
-  else answerJson(response, 200, modelMetadata(model, graph), own);
+  else {
+    const [, name = "", version = "", what] = asked;
+    try {
+      refuseOther({ name, version }, model);
+    } catch (error) {
+      answerError(response, error, own);
+      return;
+    }
+    if (what === "ready") {
+      const ready = await graphReady(graph);
+      answerJson(response, ready ? 200 : 503, { name: model, ready }, own);
+    } else if (what === "config") answerJson(response, 200, modelConfig(model, graph), own);
+    else if (what === "stats") answerJson(response, 200, modelStatistics(model, track), own);
+    else answerJson(response, 200, modelMetadata(model, graph), own);
+  }
 }
 
 /** Every node's model says that it is ready. */

@@ -1,5 +1,6 @@
 import { NaruError } from "../../../lib/errors.ts";
 import { LATENCY_BOUNDS_MS } from "../../../lib/telemetry/histogram.ts";
+import { quote } from "../../../lib/v2/invalid.ts";
 import type { TensorMetadata } from "../../../lib/v2/types.ts";
 import type { Track } from "../routing.ts";
 import type { CheckedGraph } from "./checked.ts";
@@ -7,6 +8,8 @@ import type { CheckedGraph } from "./checked.ts";
 /** What a graph says of itself under V2, in the shapes that Triton's clients read. */
 
 const PLATFORM = "naru_graph";
+/** A graph's revisions are told apart by the router; V2 sees the one version. */
+const VERSION = "1";
 
 export function serverMetadata() {
   return {
@@ -19,7 +22,7 @@ export function serverMetadata() {
 export function modelMetadata(model: string, { signature }: CheckedGraph) {
   return {
     name: model,
-    versions: ["1"],
+    versions: [VERSION],
     platform: PLATFORM,
     inputs: signature.inputs,
     outputs: signature.outputs,
@@ -50,7 +53,7 @@ export function modelStatistics(model: string, { counters }: Track) {
     model_stats: [
       {
         name: model,
-        version: "1",
+        version: VERSION,
         last_inference: 0,
         inference_count: success,
         execution_count: success,
@@ -70,11 +73,31 @@ export function modelStatistics(model: string, { counters }: Track) {
   };
 }
 
-export function unknownModel(name: string, model: string): NaruError {
-  return new NaruError({
-    code: "UnknownModel",
-    message: `there is no model "${name}"`,
-    remedy: `ask for "${model}"`,
+/** A model as a request names it; an empty version is any. */
+interface Asked {
+  readonly name: string;
+  readonly version: string;
+}
+
+export function isThis({ name, version }: Asked, model: string): boolean {
+  return name === model && (version === "" || version === VERSION);
+}
+
+/** @throws NaruError UnknownModel, UnknownVersion (404) for what is not this graph */
+export function refuseOther(asked: Asked, model: string): void {
+  if (isThis(asked, model)) return;
+  if (asked.name !== model) {
+    throw new NaruError({
+      code: "UnknownModel",
+      message: `there is no model ${quote(asked.name)}`,
+      remedy: `ask for "${model}"`,
+      status: 404,
+    });
+  }
+  throw new NaruError({
+    code: "UnknownVersion",
+    message: `model "${model}" has no version ${quote(asked.version)}: a graph has the version ${VERSION} only`,
+    remedy: "leave the version out",
     status: 404,
   });
 }

@@ -1,5 +1,6 @@
 import { NaruError } from "../../../lib/errors.ts";
 import { frameHeaderBytes, sealFrame } from "../../../lib/grpc/frame.ts";
+import { refuseUnknownService } from "../../../lib/grpc/health-services.ts";
 import { decodeModelInferRequest } from "../../../lib/grpc/infer-request.ts";
 import {
   encodeModelInferResponse,
@@ -9,6 +10,7 @@ import type { MessageType } from "../../../lib/grpc/message-type.ts";
 import {
   DataType,
   HealthStatus,
+  healthCheckRequest,
   healthCheckResponse,
   modelConfigResponse,
   modelMetadataResponse,
@@ -27,11 +29,12 @@ import type { InferResponse } from "../../../lib/v2/types.ts";
 import { graphReady } from "../graph/about.ts";
 import type { CheckedGraph } from "../graph/checked.ts";
 import {
+  isThis,
   modelConfig,
   modelMetadata,
   modelStatistics,
+  refuseOther,
   serverMetadata,
-  unknownModel,
 } from "../graph/describe.ts";
 import { inferByGraph } from "../graph/infer.ts";
 import { submitGraphSample } from "../mirror/graph-sample.ts";
@@ -68,10 +71,13 @@ export function graphMethods(
     answering(readyResponse, async () => ({ ready: await graphReady(graph) })),
   );
   service("ServerMetadata", answering(serverMetadataResponse, serverMetadata));
-  service(
-    "ModelReady",
-    aboutModel(model, readyResponse, async () => ({ ready: await graphReady(graph) })),
-  );
+  service("ModelReady", {
+    unary: async (message) => {
+      // Of a model that isn't there Triton says "not ready", and so its clients expect no error.
+      const ready = isThis(modelRequest.decode(message), model) && (await graphReady(graph));
+      return sealFrame(readyResponse.encode({ ready }, frameHeaderBytes));
+    },
+  });
   service(
     "ModelMetadata",
     aboutModel(model, modelMetadataResponse, () => modelMetadata(model, graph)),
@@ -94,22 +100,27 @@ export function graphMethods(
       };
     }),
   );
-  service(
-    "ModelStatistics",
-    answering(modelStatisticsResponse, () => modelStatistics(model, track)),
-  );
+  service("ModelStatistics", {
+    unary: async (message) => {
+      const { name, version } = modelRequest.decode(message);
+      // Without a name it asks of all models, which is this one.
+      refuseOther({ name: name === "" ? model : name, version }, model);
+      return sealFrame(modelStatisticsResponse.encode(modelStatistics(model, track), frameHeaderBytes));
+    },
+  });
   service(
     "RepositoryIndex",
     answering(repositoryIndexResponse, () => ({
       models: [{ name: model, version: "1", state: "READY", reason: "" }],
     })),
   );
-  methods.set(
-    "/grpc.health.v1.Health/Check",
-    answering(healthCheckResponse, async () => ({
-      status: (await graphReady(graph)) ? HealthStatus.SERVING : HealthStatus.NOT_SERVING,
-    })),
-  );
+  methods.set("/grpc.health.v1.Health/Check", {
+    unary: async (message) => {
+      refuseUnknownService(healthCheckRequest.decode(message).service);
+      const status = (await graphReady(graph)) ? HealthStatus.SERVING : HealthStatus.NOT_SERVING;
+      return sealFrame(healthCheckResponse.encode({ status }, frameHeaderBytes));
+    },
+  });
   return methods;
 }
 
@@ -124,8 +135,7 @@ function aboutModel<In>(
 ): GrpcMethod {
   return {
     unary: async (message) => {
-      const { name } = modelRequest.decode(message);
-      if (name !== model) throw unknownModel(name, model);
+      refuseOther(modelRequest.decode(message), model);
       return sealFrame(type.encode(await answer(), frameHeaderBytes));
     },
   };
@@ -166,8 +176,8 @@ async function infer(
   router.began();
   let code: number = GrpcStatus.OK;
   try {
-    const { modelName, request } = decodeModelInferRequest(message);
-    if (modelName !== config.model) throw unknownModel(modelName, config.model);
+    const { modelName, modelVersion, request } = decodeModelInferRequest(message);
+    refuseOther({ name: modelName, version: modelVersion }, config.model);
     const response = await inferByGraph(request, {
       graph,
       model: config.model,

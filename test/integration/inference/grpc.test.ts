@@ -597,6 +597,19 @@ describe("grpc.health.v1", () => {
     await expect(check("other")).rejects.toMatchObject({ code: status.NOT_FOUND });
     health.close();
   });
+  test("Watch answers its one request, though the client leaves its side open", async () => {
+    const session = connect(`http://${address}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Watch",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.write(frame(Buffer.alloc(0)));
+    const answer = await new Promise<Buffer>((resolve) => stream.once("data", resolve));
+    expect([...answer]).toEqual([0, 0, 0, 0, 2, 8, 1]);
+    session.destroy();
+  });
   test("Watch says SERVICE_UNKNOWN of what isn't there", async () => {
     const health = new HealthClient(address, credentials.createInsecure());
     const watch = health.Watch?.({ service: "other" });

@@ -74,6 +74,10 @@ describe("a graph behind the router", () => {
       outputs: [{ name: "negated", datatype: "FP32", shape: [-1] }],
     });
     expect((await fetch(`${url}/v2/models/digits/ready`)).status).toBe(200);
+    expect((await fetch(`${url}/v2/models/digits/versions/1/ready`)).status).toBe(200);
+    for (const what of ["", "/ready", "/config", "/stats"]) {
+      expect((await fetch(`${url}/v2/models/digits/versions/7${what}`)).status).toBe(404);
+    }
     expect((await fetch(`${url}/v2/models/other/infer`, { method: "POST", body: inferBody(1) })).status).toBe(
       404,
     );

@@ -343,15 +343,30 @@ describe("gRPC through the router", () => {
     });
     const health = new HealthClient(`127.0.0.1:${running.ports.grpc}`, credentials.createInsecure());
     closers.push(() => health.close());
-    const status = await new Promise((resolve, reject) => {
-      (health as unknown as Record<string, Unary>).Check?.(
-        { service: "" },
-        new Metadata(),
-        {},
-        (error, answer) => (error === null ? resolve(answer) : reject(error)),
-      );
-    });
-    expect(status).toMatchObject({ status: 1 });
+    const check = (service: string) =>
+      new Promise((resolve, reject) => {
+        (health as unknown as Record<string, Unary>).Check?.(
+          { service },
+          new Metadata(),
+          {},
+          (error, answer) => (error === null ? resolve(answer) : reject(error)),
+        );
+      });
+    expect(await check("")).toMatchObject({ status: 1 });
     expect((await report()).tracks[0]).toMatchObject({ requests: 2, errors: 0 });
+
+    // Nothing is answered for another model, version or service: a client that pins one must hear that it isn't there.
+    await expect(check("another.Service")).rejects.toMatchObject({ code: 5 });
+    const other = { name: "other" };
+    const version = { name: "digits", version: "7" };
+    await expect(call(stub, { ...message(1), model_version: "7" })).rejects.toMatchObject({ code: 5 });
+    expect(await call(stub, { ...message(1), model_version: "1" })).toEqual([4]);
+    for (const asked of [other, version]) {
+      await expect(ask("ModelMetadata", asked)).rejects.toMatchObject({ code: 5 });
+      await expect(ask("ModelConfig", asked)).rejects.toMatchObject({ code: 5 });
+      await expect(ask("ModelStatistics", asked)).rejects.toMatchObject({ code: 5 });
+      expect(await ask("ModelReady", asked)).toMatchObject({ ready: false });
+    }
+    expect(await ask("ModelStatistics", {})).toMatchObject({ model_stats: [{ name: "digits" }] });
   });
 });
