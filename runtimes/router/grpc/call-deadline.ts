@@ -8,9 +8,10 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export class CallDeadline {
   readonly #at: number;
   readonly #onLate: () => void;
+  readonly #legible: boolean;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `began` on the clock of `performance.now()`. A `grpc-timeout` that is none counts for nothing: the backend says so. */
+  /** `began` on the clock of `performance.now()`. A `grpc-timeout` that is none counts for nothing here: the backend says so. */
   constructor(
     headers: IncomingHttpHeaders,
     limitMilliseconds: number | undefined,
@@ -19,15 +20,16 @@ export class CallDeadline {
   ) {
     const asked = headers["grpc-timeout"];
     const own = typeof asked === "string" ? parseGrpcTimeout(asked) : undefined;
+    this.#legible = typeof asked !== "string" || own !== undefined;
     this.#at =
       began + Math.min(own ?? Number.POSITIVE_INFINITY, limitMilliseconds ?? Number.POSITIVE_INFINITY);
     this.#onLate = onLate;
     if (Number.isFinite(this.#at)) this.#wait();
   }
 
-  /** Milliseconds that are left; undefined where there is no deadline. */
+  /** Milliseconds for the backend; undefined where there is no deadline, or where it has to see the client's own. */
   get remaining(): number | undefined {
-    return Number.isFinite(this.#at) ? this.#at - performance.now() : undefined;
+    return this.#legible && Number.isFinite(this.#at) ? this.#at - performance.now() : undefined;
   }
 
   stop(): void {

@@ -63,6 +63,7 @@ export class GrpcExchange {
   #session: PooledSession | undefined;
   #answered = false;
   #trailers: OutgoingHttpHeaders | undefined;
+  #trailersOnly = false;
   #done = false;
   #holding: AbortController | undefined;
 
@@ -82,7 +83,11 @@ export class GrpcExchange {
       this.#clientEnded = true;
       this.#upstream?.end();
     });
-    client.on("wantTrailers", () => client.sendTrailers(this.#trailers ?? trailersOf(LOST)));
+    client.on("wantTrailers", () => {
+      client.sendTrailers(this.#trailers ?? trailersOf(LOST));
+      // A reset on the heels of trailers would overtake them.
+      if (!client.readableEnded) setImmediate(() => client.close(constants.NGHTTP2_NO_ERROR));
+    });
     this.#deadline = new CallDeadline(this.#headers, this.#options.timeoutMilliseconds, this.#began, () =>
       this.#fail(outcomeOf(deadlineExceeded())),
     );
@@ -112,6 +117,10 @@ export class GrpcExchange {
     upstream.on("data", (chunk: Buffer) => this.#fromBackend(chunk));
     upstream.on("trailers", (trailers) => {
       this.#trailers = messageHeaders(trailers);
+    });
+    // Not every backend resets a stream that it ended before its client did, and until then it does not close.
+    upstream.on("end", () => {
+      if (!this.#clientEnded) upstream.close(constants.NGHTTP2_CANCEL);
     });
     upstream.on("drain", () => this.#client.resume());
     upstream.on("error", (error) => {
@@ -149,6 +158,7 @@ export class GrpcExchange {
     if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) {
       // Trailers only: an error, or an answer of no message.
       this.#trailers = headers;
+      this.#trailersOnly = true;
       this.#client.respond(headers, { endStream: true });
       return;
     }
@@ -181,7 +191,12 @@ export class GrpcExchange {
     } else {
       this.#end(statusOf(this.#trailers));
     }
-    if (!this.#client.destroyed) this.#client.end();
+    const client = this.#client;
+    if (client.destroyed) return;
+    client.end();
+    // What the client may still send is not wanted; unread, it would keep the stream from closing.
+    client.resume();
+    if (this.#trailersOnly) client.close(constants.NGHTTP2_NO_ERROR);
   }
 
   #failedBeforeAnswer(why: string, neverBegun: boolean): void {
