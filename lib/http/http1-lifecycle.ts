@@ -8,6 +8,7 @@ import {
   DEFAULT_QUIET_MS,
   type DrainOptions,
   type DrainReport,
+  lifecycleOf,
   type ServerLifecycle,
 } from "./lifecycle.ts";
 import { applyTimeouts } from "./server-options.ts";
@@ -39,7 +40,7 @@ export function manageHttp1(
   applyTimeouts(server, config);
   const connections = new Map<Socket, Connection>();
   const activity = new Activity(now);
-  let draining: Promise<DrainReport> | undefined;
+  let draining = false;
 
   server.on("connection", (socket: Socket) => {
     const connection: Connection = {
@@ -69,7 +70,7 @@ export function manageHttp1(
     const connection = connections.get(request.socket);
     if (connection === undefined) return;
     connection.response = response;
-    if (connection.aged || draining !== undefined) announceClose(response);
+    if (connection.aged || draining) announceClose(response);
   });
 
   const stop = () => {
@@ -80,6 +81,7 @@ export function manageHttp1(
   };
 
   const drain = async (options: DrainOptions): Promise<DrainReport> => {
+    draining = true;
     const began = now();
     const servedBefore = activity.served - activity.inFlight;
     for (const { response } of connections.values()) announceClose(response);
@@ -101,22 +103,7 @@ export function manageHttp1(
     };
   };
 
-  return {
-    get draining() {
-      return draining !== undefined;
-    },
-    get connections() {
-      return connections.size;
-    },
-    get inFlight() {
-      return activity.inFlight;
-    },
-    drain(options = {}) {
-      draining ??= drain(options);
-      return draining;
-    },
-    stop,
-  };
+  return lifecycleOf(activity, () => connections.size, drain, stop);
 }
 
 /** An answer whose head has gone can't be changed: the next one on its connection will say it. */

@@ -8,6 +8,7 @@ import {
   DEFAULT_QUIET_MS,
   type DrainOptions,
   type DrainReport,
+  lifecycleOf,
   type ServerLifecycle,
 } from "./lifecycle.ts";
 
@@ -44,7 +45,7 @@ export function manageHttp2(
   const sockets = new Set<Socket>();
   const sessions = new Map<ServerHttp2Session, Session>();
   const activity = new Activity(now);
-  let draining: Promise<DrainReport> | undefined;
+  let draining = false;
 
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -78,7 +79,7 @@ export function manageHttp2(
     });
 
     // It came by an endpoint that is not withdrawn yet, and its client may come back by the same one.
-    if (draining !== undefined) after(LATE_SESSION_MS, () => session.close());
+    if (draining) after(LATE_SESSION_MS, () => session.close());
 
     session.setTimeout(config.keepAliveSeconds * 1000, () => {
       // Without traffic, and yet not idle: a long run, or a stream that waits for its client.
@@ -114,6 +115,7 @@ export function manageHttp2(
   };
 
   const drain = async (options: DrainOptions): Promise<DrainReport> => {
+    draining = true;
     const began = now();
     const servedBefore = activity.served - activity.inFlight;
     for (const { session } of sessions.values()) session.close();
@@ -135,20 +137,5 @@ export function manageHttp2(
     return { served: activity.served - servedBefore, idleClosed, cut, milliseconds: now() - began };
   };
 
-  return {
-    get draining() {
-      return draining !== undefined;
-    },
-    get connections() {
-      return sockets.size;
-    },
-    get inFlight() {
-      return activity.inFlight;
-    },
-    drain(options = {}) {
-      draining ??= drain(options);
-      return draining;
-    },
-    stop,
-  };
+  return lifecycleOf(activity, () => sockets.size, drain, stop);
 }

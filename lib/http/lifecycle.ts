@@ -1,3 +1,5 @@
+import type { Activity } from "./activity.ts";
+
 /** Connection rules of one listening server, from its first connection to its last. */
 export interface ServerLifecycle {
   readonly draining: boolean;
@@ -41,3 +43,29 @@ export interface DrainReport {
 
 export const DEFAULT_QUIET_MS = 1000;
 export const DEFAULT_FINISH_MS = 30_000;
+
+/** A drain that begins once, whoever asks for it, over what a server counts. */
+export function lifecycleOf(
+  activity: Activity,
+  connections: () => number,
+  drain: (options: DrainOptions) => Promise<DrainReport>,
+  stop: () => void,
+): ServerLifecycle {
+  let draining: Promise<DrainReport> | undefined;
+  return {
+    get draining() {
+      return draining !== undefined;
+    },
+    get connections() {
+      return connections();
+    },
+    get inFlight() {
+      return activity.inFlight;
+    },
+    drain(options = {}) {
+      draining ??= drain(options);
+      return draining;
+    },
+    stop,
+  };
+}

@@ -1,30 +1,17 @@
 import { connect, type Socket } from "node:net";
 import { frameHeaderBytes } from "../../lib/grpc/frame.ts";
+import { type CountedLoad, countedLoad, type Done, type LoadClient, type LoadTimes } from "./counted-load.ts";
 
 /**
  * Load on a gRPC server: `clients` connections, each with one call in flight. HTTP/2 frames are written and
  * read here without a library, since a full gRPC client in Node costs more CPU a call than the server that it
  * would measure. A call counts when it brought a message and its stream was ended by trailers.
  */
-export interface GrpcLoad {
+export interface GrpcLoad extends LoadTimes {
   readonly port: number;
   /** `/package.Service/Method` */
   readonly path: string;
   readonly message: Buffer;
-  readonly clients: number;
-  readonly seconds: number;
-  /** Before counting. */
-  readonly warmupSeconds: number;
-  /** Called when counting begins and ends, to read the server's CPU time. */
-  readonly onEdge?: () => void;
-}
-
-export interface GrpcLoadResult {
-  readonly calls: number;
-  readonly failures: number;
-  readonly callsPerSecond: number;
-  readonly p50Milliseconds: number;
-  readonly p99Milliseconds: number;
 }
 
 const frameType = { data: 0, headers: 1, settings: 4, ping: 6, goaway: 7, windowUpdate: 8 } as const;
@@ -32,46 +19,15 @@ const endStream = 0x1;
 const ack = 0x1;
 const endHeaders = 0x4;
 
-export async function loadGrpc(load: GrpcLoad): Promise<GrpcLoadResult> {
-  const latencies: number[] = [];
-  const counts = { calls: 0, failures: 0, counting: false };
-  const done = (milliseconds: number, ok: boolean) => {
-    if (!counts.counting) return;
-    if (ok) counts.calls += 1;
-    else counts.failures += 1;
-    latencies.push(milliseconds);
-  };
-  const clients = await Promise.all(Array.from({ length: load.clients }, () => Client.connect(load, done)));
-  for (const client of clients) client.call();
-  await sleep(load.warmupSeconds);
-  load.onEdge?.();
-  counts.counting = true;
-  const began = performance.now();
-  await sleep(load.seconds);
-  counts.counting = false;
-  const seconds = (performance.now() - began) / 1000;
-  load.onEdge?.();
-  for (const client of clients) client.stop();
-  latencies.sort((a, b) => a - b);
-  const quantile = (q: number) => latencies[Math.floor(q * (latencies.length - 1))] ?? Number.NaN;
-  return {
-    calls: counts.calls,
-    failures: counts.failures,
-    callsPerSecond: counts.calls / seconds,
-    p50Milliseconds: quantile(0.5),
-    p99Milliseconds: quantile(0.99),
-  };
+export function loadGrpc(load: GrpcLoad): Promise<CountedLoad> {
+  return countedLoad(load, (done) => Client.connect(load, done));
 }
 
-function sleep(seconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-}
-
-class Client {
+class Client implements LoadClient {
   readonly #socket: Socket;
   readonly #headers: Buffer;
   readonly #body: Buffer;
-  readonly #done: (milliseconds: number, ok: boolean) => void;
+  readonly #done: Done;
   #streamId = 1;
   #began = 0;
   #answered = false;
@@ -80,7 +36,7 @@ class Client {
   #waiting = false;
   #rest: Buffer = Buffer.alloc(0);
 
-  private constructor(socket: Socket, load: GrpcLoad, done: (milliseconds: number, ok: boolean) => void) {
+  private constructor(socket: Socket, load: GrpcLoad, done: Done) {
     this.#socket = socket;
     this.#headers = headerBlock(load.path, `127.0.0.1:${load.port}`);
     this.#body = Buffer.concat([Buffer.alloc(frameHeaderBytes), load.message]);
@@ -89,7 +45,7 @@ class Client {
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
   }
 
-  static connect(load: GrpcLoad, done: (milliseconds: number, ok: boolean) => void): Promise<Client> {
+  static connect(load: GrpcLoad, done: Done): Promise<Client> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port: load.port, host: "127.0.0.1", noDelay: true });
       socket.once("error", reject);

@@ -1,70 +1,26 @@
 import { connect, type Socket } from "node:net";
+import { type CountedLoad, countedLoad, type Done, type LoadClient, type LoadTimes } from "./counted-load.ts";
 
 /**
  * Load on an HTTP/1.1 server: `clients` connections, each with one request in flight. The request is written as
  * one buffer and only status and length of the answer are read, since the load shares the machine with the
  * server that it measures.
  */
-export interface HttpLoad {
+export interface HttpLoad extends LoadTimes {
   readonly port: number;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  readonly clients: number;
-  readonly seconds: number;
-  /** Before counting. */
-  readonly warmupSeconds: number;
-  /** Called when counting begins and ends, to read the server's CPU time. */
-  readonly onEdge?: () => void;
 }
 
-export interface HttpLoadResult {
-  readonly calls: number;
-  readonly failures: number;
-  readonly callsPerSecond: number;
-  readonly p50Milliseconds: number;
-  readonly p99Milliseconds: number;
+export function loadHttp(load: HttpLoad): Promise<CountedLoad> {
+  return countedLoad(load, (done) => Client.connect(load, done));
 }
 
-export async function loadHttp(load: HttpLoad): Promise<HttpLoadResult> {
-  const latencies: number[] = [];
-  const counts = { calls: 0, failures: 0, counting: false };
-  const done = (milliseconds: number, ok: boolean) => {
-    if (!counts.counting) return;
-    if (ok) counts.calls += 1;
-    else counts.failures += 1;
-    latencies.push(milliseconds);
-  };
-  const clients = await Promise.all(Array.from({ length: load.clients }, () => Client.connect(load, done)));
-  for (const client of clients) client.call();
-  await sleep(load.warmupSeconds);
-  load.onEdge?.();
-  counts.counting = true;
-  const began = performance.now();
-  await sleep(load.seconds);
-  counts.counting = false;
-  const seconds = (performance.now() - began) / 1000;
-  load.onEdge?.();
-  for (const client of clients) client.stop();
-  latencies.sort((a, b) => a - b);
-  const quantile = (q: number) => latencies[Math.floor(q * (latencies.length - 1))] ?? Number.NaN;
-  return {
-    calls: counts.calls,
-    failures: counts.failures,
-    callsPerSecond: counts.calls / seconds,
-    p50Milliseconds: quantile(0.5),
-    p99Milliseconds: quantile(0.99),
-  };
-}
-
-function sleep(seconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-}
-
-class Client {
+class Client implements LoadClient {
   readonly #load: HttpLoad;
   readonly #request: Buffer;
-  readonly #done: (milliseconds: number, ok: boolean) => void;
+  readonly #done: Done;
   #socket: Socket;
   #began = 0;
   #ok = false;
@@ -73,7 +29,7 @@ class Client {
   #rest: Buffer = Buffer.alloc(0);
   #stopped = false;
 
-  private constructor(socket: Socket, load: HttpLoad, done: (milliseconds: number, ok: boolean) => void) {
+  private constructor(socket: Socket, load: HttpLoad, done: Done) {
     this.#load = load;
     this.#done = done;
     this.#socket = socket;
@@ -88,7 +44,7 @@ class Client {
     this.#listen(socket);
   }
 
-  static async connect(load: HttpLoad, done: (milliseconds: number, ok: boolean) => void): Promise<Client> {
+  static async connect(load: HttpLoad, done: Done): Promise<Client> {
     return new Client(await dial(load.port), load, done);
   }
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { CountedLoad } from "../counted-load.ts";
 import { pinned } from "./pinned.ts";
 
 export type Protocol = "json" | "binary" | "grpc" | "nested";
@@ -19,12 +20,7 @@ export interface LoadJob {
   readonly serverPids: readonly number[];
 }
 
-export interface LoadResult {
-  readonly calls: number;
-  readonly failures: number;
-  readonly callsPerSecond: number;
-  readonly p50Milliseconds: number;
-  readonly p99Milliseconds: number;
+export interface LoadResult extends CountedLoad {
   readonly cpuMicrosecondsPerCall: number;
 }
 
