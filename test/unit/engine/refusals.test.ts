@@ -1,0 +1,106 @@
+import { describe, expect, test } from "vitest";
+import { ClusterError } from "../../../operator/engine/cluster.ts";
+import type { ChildFailure } from "../../../operator/engine/kind.ts";
+import {
+  configMapRef,
+  decideWidget,
+  memoryCluster,
+  startWidgets,
+  widget,
+  widgetKind,
+  widgetRef,
+  writesOf,
+} from "../../support/widgets.ts";
+
+describe("when the cluster refuses", () => {
+  test("one child, the others are applied, decide is told, and it is tried again with backoff", async () => {
+    const cluster = memoryCluster();
+    const told: (readonly ChildFailure[])[] = [];
+    const kind = widgetKind({
+      decide: (resource, _observed, _now, failures = []) => {
+        told.push(failures);
+        const refused = failures.map((failure) => failure.ref.name);
+        return { ...decideWidget(resource), status: { refused } };
+      },
+    });
+    let refuse = true;
+    cluster.beforeWrite = (_verb, ref) => {
+      if (refuse && ref.name === "w-a") throw new ClusterError("Forbidden", "quota");
+    };
+    const engine = await startWidgets({ cluster, kind });
+    await cluster.applyAs("kubectl", widget("w", { children: ["a", "b"] }));
+    await engine.advance(1000);
+    expect(cluster.stored(configMapRef("w-b"))).toBeDefined();
+    expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: ["w-a"] });
+    expect(cluster.events).toContainEqual(
+      expect.objectContaining({
+        type: "Warning",
+        reason: "ChildForbidden",
+        message: expect.stringContaining("quota"),
+      }),
+    );
+    const attempts = writesOf(cluster).filter((write) => write === "apply ConfigMap w-a").length;
+    expect(attempts).toBeGreaterThan(2);
+    expect(attempts).toBeLessThan(14);
+    refuse = false;
+    await engine.advance(10_000);
+    expect(cluster.stored(configMapRef("w-a"))).toBeDefined();
+    expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: [] });
+    expect(told.at(-1)).toEqual([]);
+    await engine.controller.stop();
+  });
+
+  test("a child, nothing of its kind is pruned until it is applied", async () => {
+    const cluster = memoryCluster();
+    await cluster.applyAs("kubectl", widget("w", { children: ["old"] }));
+    const engine = await startWidgets({ cluster });
+    let refuse = true;
+    cluster.beforeWrite = (_verb, ref) => {
+      if (refuse && ref.name === "w-new") throw new ClusterError("Invalid", "no");
+    };
+    await cluster.applyAs("kubectl", widget("w", { children: ["new"] }));
+    await engine.advance(100);
+    expect(cluster.stored(configMapRef("w-old"))).toBeDefined();
+    refuse = false;
+    await engine.advance(1000);
+    expect(cluster.stored(configMapRef("w-new"))).toBeDefined();
+    expect(cluster.stored(configMapRef("w-old"))).toBeUndefined();
+    await engine.controller.stop();
+  });
+
+  test("every write, it backs off and tries no second child meanwhile", async () => {
+    const cluster = memoryCluster();
+    let down = true;
+    cluster.beforeWrite = (verb) => {
+      if (down && verb === "apply") throw new ClusterError("Unavailable", "connection refused");
+    };
+    const engine = await startWidgets({ cluster });
+    await cluster.applyAs("kubectl", widget("w", { children: ["a", "b"] }));
+    await engine.advance(2000);
+    const tried = writesOf(cluster).filter((write) => write.startsWith("apply"));
+    expect(new Set(tried)).toEqual(new Set(["apply ConfigMap w-a"]));
+    expect(tried.length).toBeLessThan(12);
+    expect(cluster.events).toEqual([]);
+    down = false;
+    await engine.advance(10_000);
+    expect(cluster.stored(configMapRef("w-b"))).toBeDefined();
+    await engine.controller.stop();
+  });
+
+  test("every child because the namespace is being deleted, that is the end of it: no retry, no alarm, no Event", async () => {
+    const cluster = memoryCluster();
+    const engine = await startWidgets({ cluster });
+    await cluster.applyAs("kubectl", widget("w", { children: ["a", "b"] }));
+    await engine.advance(1000);
+    cluster.beforeWrite = (verb) => {
+      if (verb === "apply") throw new ClusterError("NamespaceTerminating", "being terminated");
+    };
+    cluster.requests.length = 0;
+    cluster.remove(configMapRef("w-a"));
+    await engine.advance(60_000);
+    expect(writesOf(cluster)).toEqual(["apply ConfigMap w-a"]);
+    expect(engine.log.lines.filter(({ level }) => level !== "debug")).toEqual([]);
+    expect(cluster.events).toEqual([]);
+    await engine.controller.stop();
+  });
+});
