@@ -13,6 +13,8 @@ const answer = z.object({
   Expiration: expiry.optional(),
 });
 
+const ANSWER_MS = 5000;
+
 /** Over plain HTTP the AWS SDKs ask no other hosts than these: ECS, EKS Pod Identity, and loopback. */
 const PLAIN_HOSTS: ReadonlySet<string> = new Set([
   "169.254.170.2",
@@ -47,7 +49,7 @@ export async function fetchContainerCredentials(
       dispatcher,
       headers: authorization === undefined ? {} : { authorization },
     });
-    const text = await readText(body);
+    const text = await readText(body, ANSWER_MS);
     if (statusCode !== 200) throw new Error(`answered ${statusCode}`);
     const parsed = answer.safeParse(JSON.parse(text));
     if (!parsed.success) throw new Error("the answer holds no credentials");

@@ -21,6 +21,9 @@ export const DEFAULT_RETRY: RetryPolicy = {
   maxDelayMilliseconds: 30_000,
 };
 
+/** Of a file whose size is not told, room is asked for anew after so many bytes. */
+const UNTOLD_STEP_BYTES = 1024 * 1024;
+
 export interface DownloadJob {
   uri: string;
   sha256: string;
@@ -96,10 +99,20 @@ async function receive(job: DownloadJob): Promise<void> {
   }
   await partial.setOrigin(job.uri, part.validator);
 
+  let reserved = partial.size;
   for await (const chunk of part.body) {
-    if (partial.size + chunk.length > job.maxBytes) {
+    const size = partial.size + chunk.length;
+    if (size > job.maxBytes) {
       await partial.truncate();
-      throw cacheTooSmall(partial.size + chunk.length, job.maxBytes);
+      throw cacheTooSmall(size, job.maxBytes);
+    }
+    if (part.total === undefined && size > reserved) {
+      await job.reserve(chunk.length);
+      reserved = size + UNTOLD_STEP_BYTES;
+    }
+    if (part.total !== undefined && size > part.total) {
+      await partial.truncate();
+      throw sourceUnavailable(job.uri, `sent more than the ${part.total} bytes that it told`);
     }
     await partial.append(chunk);
     job.onProgress(partial.size, part.total);

@@ -3,7 +3,6 @@ import type { FetchConfig } from "../config/fetch.ts";
 import type { NaruError } from "../errors.ts";
 import { parseContentRange, parseUnsatisfiedRange, rangeValidator } from "./content-range.ts";
 import { sourceForbidden, sourceNotFound, sourceRefused, sourceUnavailable } from "./failures.ts";
-import { readText } from "./read-text.ts";
 import { readSecretFile, S3CredentialSource } from "./s3-credentials.ts";
 import { s3Location, s3Region } from "./s3-location.ts";
 import type { Source } from "./source-uri.ts";
@@ -36,16 +35,15 @@ export interface RemoteFile {
 /** An https URI, with a bearer token where the environment has one. */
 export function httpFile(transport: Transport, url: URL, env: NodeJS.ProcessEnv): RemoteFile {
   return {
-    async open({ start, validator, signal }) {
+    open: openedBy(async ({ start, validator, signal }) => {
       const token =
         env.BEARER_TOKEN_FILE === undefined ? env.BEARER_TOKEN : await readSecretFile(env.BEARER_TOKEN_FILE);
-      const answer = await transport.get(url, {
+      return transport.get(url, {
         headers: rangeHeaders(start, validator),
         ...(token === undefined ? {} : { ownHeaders: { authorization: `Bearer ${token}` } }),
         ...(signal === undefined ? {} : { signal }),
       });
-      return partOf(answer, start);
-    },
+    }),
   };
 }
 
@@ -66,35 +64,59 @@ export class S3Store {
   file(source: Extract<Source, { kind: "s3" }>): RemoteFile {
     const location = s3Location(source, this.#config, this.#env);
     return {
-      open: async ({ start, validator, signal }) => {
-        const credentials = await this.#credentials.get();
-        let url = location.url;
-        let headers = rangeHeaders(start, validator);
-        if (credentials !== undefined) {
-          const { accessKeyId, secretAccessKey, sessionToken } = credentials;
-          const signed = await new AwsV4Signer({
-            url: url.href,
+      open: openedBy(
+        async ({ start, validator, signal }) => {
+          const credentials = await this.#credentials.get();
+          let url = location.url;
+          let headers = rangeHeaders(start, validator);
+          if (credentials !== undefined) {
+            const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+            const signed = await new AwsV4Signer({
+              url: url.href,
+              headers,
+              service: "s3",
+              region: location.region,
+              accessKeyId,
+              secretAccessKey,
+              ...(sessionToken === undefined ? {} : { sessionToken }),
+            }).sign();
+            url = signed.url;
+            headers = Object.fromEntries(signed.headers);
+          }
+          return this.#transport.get(url, {
             headers,
-            service: "s3",
-            region: location.region,
-            accessKeyId,
-            secretAccessKey,
-            ...(sessionToken === undefined ? {} : { sessionToken }),
-          }).sign();
-          url = signed.url;
-          headers = Object.fromEntries(signed.headers);
-        }
-        const answer = await this.#transport.get(url, {
-          headers,
-          plainHttp: location.plainHttp,
-          // A signature is for one host: a redirect means the wrong region.
-          redirects: false,
-          ...(signal === undefined ? {} : { signal }),
-        });
-        return partOf(answer, start, () => this.#credentials.forget());
-      },
+            plainHttp: location.plainHttp,
+            // A signature is for one host: a redirect means the wrong region.
+            redirects: false,
+            ...(signal === undefined ? {} : { signal }),
+          });
+        },
+        () => this.#credentials.forget(),
+      ),
     };
   }
+}
+
+/**
+ * Opens by `ask`. A source that answers a range with another one is asked for the whole file: those that get ranges wrong
+ * would else never be done with a file once a connection was cut.
+ */
+function openedBy(
+  ask: (request: PartRequest) => Promise<HttpResponse>,
+  onExpired?: () => void,
+): (request: PartRequest) => Promise<RemotePart> {
+  return async (request) => {
+    const answer = await ask(request);
+    if (request.start === 0 || answer.status !== 206 || startOf(answer) === request.start) {
+      return partOf(answer, request.start, onExpired);
+    }
+    answer.body.destroy();
+    return partOf(await ask({ ...request, start: 0, validator: undefined }), 0, onExpired);
+  };
+}
+
+function startOf(answer: HttpResponse): number | undefined {
+  return parseContentRange(answer.header("content-range") ?? "")?.start;
 }
 
 function rangeHeaders(start: number, validator: string | undefined): Record<string, string> {
@@ -117,7 +139,7 @@ async function partOf(answer: HttpResponse, asked: number, onExpired?: () => voi
     answer.body.destroy();
     throw sourceRefused(answer.url, 206, "not the part that was asked for");
   }
-  if (answer.status === 416) {
+  if (answer.status === 416 && asked > 0) {
     // Nothing comes after `asked`: the file is all here, or it is another one; its digest will tell.
     const total = parseUnsatisfiedRange(answer.header("content-range") ?? "");
     answer.body.destroy();
@@ -129,7 +151,7 @@ async function partOf(answer: HttpResponse, asked: number, onExpired?: () => voi
 async function failureOf(answer: HttpResponse, onExpired: (() => void) | undefined): Promise<NaruError> {
   const { url, status } = answer;
   // S3's error documents have a code that says more than the status.
-  const reason = /<Code>(\w{1,64})<\/Code>/.exec(await readText(answer.body))?.[1] ?? "";
+  const reason = /<Code>(\w{1,64})<\/Code>/.exec(await answer.text())?.[1] ?? "";
   if (onExpired !== undefined && /^(ExpiredToken|RequestExpired|TokenRefreshRequired)$/.test(reason)) {
     onExpired();
     return sourceUnavailable(url, `credentials expired (${reason})`);

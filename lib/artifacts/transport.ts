@@ -11,6 +11,7 @@ import {
   sourceUnavailable,
   sourceUntrusted,
 } from "./failures.ts";
+import { readText } from "./read-text.ts";
 import { isRefusedAddress, isRefusedHost } from "./refused-address.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -27,6 +28,8 @@ export interface HttpResponse {
   header(name: string): string | undefined;
   /** To be read or destroyed. */
   body: Dispatcher.ResponseData["body"];
+  /** Reads the body as read-text.ts does. */
+  text(): Promise<string>;
 }
 
 export interface TransportOptions {
@@ -69,10 +72,12 @@ export class Transport {
   readonly #dispatcher: Dispatcher;
   readonly #lookup: AllLookup;
   readonly #allowPlainHttp: boolean;
+  readonly #stallMilliseconds: number;
 
   constructor({ env, lookup = dnsLookup, stallMilliseconds = STALL_TIMEOUT_MS }: TransportOptions) {
     this.#lookup = lookup;
     this.#allowPlainHttp = env.NARU_ALLOW_PLAIN_HTTP === "1";
+    this.#stallMilliseconds = stallMilliseconds;
     const tls = trustOf(env);
     this.#dispatcher = new EnvHttpProxyAgent({
       connect: { ...tls, lookup: guardedLookup(lookup), timeout: CONNECT_TIMEOUT_MS },
@@ -149,10 +154,20 @@ export class Transport {
     });
   }
 
-  async #request(url: URL, { headers, ...options }: RequestOptions): Promise<HttpResponse> {
+  async #request(url: URL, { headers, signal, ...options }: RequestOptions): Promise<HttpResponse> {
+    // The client's own time-out begins anew with each interim answer (103), of which there may be no end.
+    const late = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
     try {
       const answer = await request(url, {
         ...options,
+        onInfo: () => {
+          timer ??= setTimeout(
+            () => late.abort(sourceUnavailable(url, "interim answers and no other")),
+            this.#stallMilliseconds,
+          );
+        },
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
         dispatcher: this.#dispatcher,
         headers: { "user-agent": "naru", "accept-encoding": "identity", ...headers },
       });
@@ -166,9 +181,12 @@ export class Transport {
           return Array.isArray(value) ? value[0] : value;
         },
         body: answer.body,
+        text: () => readText(answer.body, this.#stallMilliseconds),
       };
     } catch (thrown) {
       throw transportFailure(url, thrown);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

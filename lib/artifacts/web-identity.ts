@@ -1,5 +1,4 @@
 import { credentialsUnavailable } from "./failures.ts";
-import { readText } from "./read-text.ts";
 import { expiry, type S3Credentials } from "./s3-keys.ts";
 import type { Transport } from "./transport.ts";
 
@@ -34,7 +33,7 @@ export async function assumeRoleWithWebIdentity(
       WebIdentityToken: identity.token,
     }),
   );
-  const xml = await readText(answer.body);
+  const xml = await answer.text();
   const element = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
   if (answer.status !== 200) {
     throw credentialsUnavailable(
