@@ -155,6 +155,7 @@ describe("a release", () => {
     deleted.lease.lease = undefined;
     await deleted.first.term?.end();
     expect(deleted.lease.lease).toBeUndefined();
+    expect(messages(deleted.first, "warn")).toEqual([]);
   });
 
   test("asks nothing where another is known to hold the lease", async () => {

@@ -132,4 +132,30 @@ describe("working in terms", () => {
     clock.advance(35_000);
     await failed;
   });
+
+  test("leaves no timer behind, which would keep the process from ending", async () => {
+    const stop = new AbortController();
+    const timers = new Set<object>();
+    const clock = new FakeClock();
+    const counted = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: () => {
+        const timer = {};
+        timers.add(timer);
+        return () => void timers.delete(timer);
+      },
+    };
+    const stopWork = async () => expect(timers.size).toBe(1);
+    const leading = leadInTerms({
+      acquire: async () => alwaysLeading,
+      start: async () => ({ stop: stopWork }),
+      signal: stop.signal,
+      clock: counted,
+    });
+    await settled();
+    stop.abort();
+    await leading;
+    expect(timers.size).toBe(0);
+  });
 });
