@@ -24,6 +24,7 @@ const pods = (requirement: object) => ({
 });
 
 const accepted: readonly [name: string, pod: object][] = [
+  ["a variable that is empty", { env: [{ ...one, value: "" }] }],
   ["a key of a Secret that begins with a dot", { env: secretKey(".dockerconfigjson") }],
   [
     "every form of toleration",

@@ -11,7 +11,7 @@ export function placement(settings: Settings): Partial<PodSpec> {
     settings;
   return defined({
     nodeSelector,
-    tolerations,
+    tolerations: tolerations?.map(withoutEmptyValue),
     affinity,
     runtimeClassName,
     priorityClassName,
@@ -32,5 +32,10 @@ export function resourcesOf(settings: Settings): Pick<Container, "resources"> {
 }
 
 export function envOf(settings: Settings): NonNullable<Container["env"]> {
-  return defined(settings?.env ?? []) as NonNullable<Container["env"]>;
+  return defined((settings?.env ?? []).map(withoutEmptyValue)) as NonNullable<Container["env"]>;
+}
+
+/** To an API server an empty value is none, and it stores none: it would look changed for ever. */
+function withoutEmptyValue<T extends { readonly value?: string | undefined }>(item: T): T {
+  return item.value === "" ? { ...item, value: undefined } : item;
 }
