@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ClusterError } from "../../../operator/engine/cluster.ts";
-import { ownerReferenceTo } from "../../../operator/engine/objects.ts";
+import { type KubeObject, ownerReferenceTo } from "../../../operator/engine/objects.ts";
 import {
   configMapOf,
   configMapRef,
@@ -129,22 +129,31 @@ describe("what is somebody else's", () => {
   });
 
   test.each([
-    ["of a kind that it does not own", { apiVersion: "v1", kind: "Service" }],
-    ["in another namespace", { metadata: { name: "x", namespace: "elsewhere" } }],
-    ["without an owner reference", { metadata: { name: "x", namespace: "default" } }],
-  ])("a child %s is a defect that is reported before anything is written", async (_what, change) => {
+    ["of a kind that it does not own", (child: KubeObject) => ({ ...child, kind: "Service" })],
+    [
+      "in another namespace",
+      (child: KubeObject) => ({ ...child, metadata: { ...child.metadata, namespace: "elsewhere" } }),
+    ],
+    [
+      "without its owner reference",
+      (child: KubeObject) => ({ ...child, metadata: { name: "x", namespace: "default" } }),
+    ],
+  ])("a child %s is a defect that is reported before anything is written", async (what, changed) => {
     const cluster = memoryCluster();
     const kind = widgetKind({
       decide: (resource) => ({
         ...decideWidget(resource),
-        children: [{ ...configMapOf(resource, "x"), ...change }],
+        children: [changed(configMapOf(resource, "x"))],
       }),
     });
     const engine = await startWidgets({ cluster, kind });
     await cluster.applyAs("kubectl", widget("w"));
     await settled();
     expect(cluster.requests).toEqual([]);
-    expect(cluster.events[0]).toMatchObject({ reason: "ReconcileFailed" });
+    expect(cluster.events[0]).toMatchObject({
+      reason: "ReconcileFailed",
+      message: expect.stringContaining(what.replace("of a kind", "a kind")),
+    });
     await engine.controller.stop();
   });
 });

@@ -2,7 +2,11 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "../../../../lib/v2/types.ts";
 import { decodeImage } from "../../../../runtimes/inference/steps/decode-image.ts";
-import { loadImageLibrary, maxImagePixels } from "../../../../runtimes/inference/steps/images.ts";
+import {
+  loadImageLibrary,
+  maxDecodedBytes,
+  maxImagePixels,
+} from "../../../../runtimes/inference/steps/images.ts";
 import { resize } from "../../../../runtimes/inference/steps/resize.ts";
 import type { Step } from "../../../../runtimes/inference/steps/step.ts";
 
@@ -103,6 +107,16 @@ describe("decodeImage", () => {
     await expect(run(rgb, files(await make()))).rejects.toMatchObject({
       status: 400,
       message: expect.stringContaining(reason),
+    });
+  });
+  test("images that are each small enough are refused where they are too much together", async () => {
+    const side = Math.floor(Math.sqrt(maxDecodedBytes / 3 / 1.5));
+    const large = await sharp({ create: { width: side, height: side, channels: 3, background: "black" } })
+      .png()
+      .toBuffer();
+    await expect(run(rgb, files(large, large))).rejects.toMatchObject({
+      status: 400,
+      message: expect.stringContaining("bytes when decoded"),
     });
   });
   test("a tensor that isn't BYTES is refused", async () => {
