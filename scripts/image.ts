@@ -17,11 +17,13 @@ if (entry === undefined || folder === undefined) {
   process.stderr.write("usage: image <entry, such as operator/main.js> <folder>\n");
   process.exit(2);
 }
-const { files, packages } = await assemble({
+const { files, packages, bytes } = await assemble({
   root,
   dist: join(root, "dist"),
   entry,
   folder: resolve(folder),
   time: Number(process.env.SOURCE_DATE_EPOCH || EARLIEST),
 });
-console.log(`${files} files of Naru; ${packages.length} packages: ${packages.join(" ")}`);
+console.log(
+  `${(bytes / 1e6).toFixed(0)} MB: ${files} files of Naru; ${packages.length} packages: ${packages.join(" ")}`,
+);

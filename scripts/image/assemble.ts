@@ -18,11 +18,20 @@ export interface Assembly {
   readonly time: number;
 }
 
+export interface Assembled {
+  /** Built files of Naru's own. */
+  readonly files: number;
+  /** Names of the packages. */
+  readonly packages: readonly string[];
+  /** Of all files together, uncompressed. */
+  readonly bytes: number;
+}
+
 /**
  * Makes the folder that an image holds: the built files that its program can load, and of the installed packages those
  * that these files import. Equal sources give equal bytes, times and modes.
  */
-export async function assemble(assembly: Assembly): Promise<{ files: number; packages: readonly string[] }> {
+export async function assemble(assembly: Assembly): Promise<Assembled> {
   const { root, dist, entry, folder, time } = assembly;
   const { files, packages } = partsOf(dist, entry);
   const lock = JSON.parse(await readFile(join(root, "package-lock.json"), "utf8")) as Lock;
@@ -33,8 +42,8 @@ export async function assemble(assembly: Assembly): Promise<{ files: number; pac
   }
   await writeFile(join(folder, "package.json"), await aboutOf(root));
   await copy(join(root, "LICENSE"), join(folder, "LICENSE"));
-  await settle(folder, time);
-  return { files: files.length, packages: installed.map((one) => one.replace(/^node_modules\//, "")) };
+  const bytes = await settle(folder, time);
+  return { files: files.length, packages: installed.map((one) => one.replace(/^node_modules\//, "")), bytes };
 }
 
 /** The files of one package that a program may need, without those of packages inside it. */
@@ -63,12 +72,14 @@ async function copy(from: string, to: string): Promise<void> {
   await copyFile(from, to);
 }
 
-/** Times and modes, which otherwise tell of the machine and the umask; a folder after what is in it. */
-async function settle(path: string, time: number): Promise<void> {
+/** Sets times and modes, which otherwise tell of the machine and the umask; a folder after what is in it. Answers the bytes of its files. */
+async function settle(path: string, time: number): Promise<number> {
   const found = await stat(path);
+  let bytes = found.isDirectory() ? 0 : found.size;
   if (found.isDirectory()) {
-    for (const name of await readdir(path)) await settle(join(path, name), time);
+    for (const name of await readdir(path)) bytes += await settle(join(path, name), time);
   }
   await chmod(path, found.isDirectory() || (found.mode & 0o100) !== 0 ? 0o755 : 0o644);
   await utimes(path, time, time);
+  return bytes;
 }
