@@ -176,6 +176,7 @@ export class Controller<Observed> {
     resource: KubeObject,
     memory: Memory,
   ): Promise<ReconcileResult> {
+    const wasRefused = memory.failures.length > 0;
     const { requeueAfter, result } = await reconcile(
       resource,
       memory,
@@ -196,6 +197,8 @@ export class Controller<Observed> {
     // Both may be asked for: the queue takes the sooner, so a child that is refused does not hold up a canary's steps.
     if (result === "refused") this.#queue.retry(key, priority);
     else this.#queue.forget(key);
+    // Status was decided while a child counted as refused; where it is left out now, no write will tell otherwise.
+    if (result === "done" && wasRefused) this.#queue.add(key, { priority });
     if (requeueAfter !== undefined) this.#queue.add(key, { priority, after: Math.max(requeueAfter, 1) });
     if (result === "refused") {
       const children = memory.failures.map(({ ref, code }) => `${ref.kind} ${ref.name}: ${code}`);

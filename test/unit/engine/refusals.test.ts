@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ClusterError } from "../../../operator/engine/cluster.ts";
 import type { ChildFailure } from "../../../operator/engine/kind.ts";
 import {
+  configMapOf,
   configMapRef,
   decideWidget,
   memoryCluster,
@@ -47,6 +48,29 @@ describe("when the cluster refuses", () => {
     expect(cluster.stored(configMapRef("w-a"))).toBeDefined();
     expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: [] });
     expect(told.at(-1)).toEqual([]);
+    await engine.controller.stop();
+  });
+
+  test("a child that is then wanted no longer, status says so though nothing was written that would tell", async () => {
+    const cluster = memoryCluster();
+    cluster.beforeWrite = (_verb, ref) => {
+      if (ref.name === "w-b") throw new ClusterError("NotServed", "its definition has gone");
+    };
+    let wanted = ["a", "b"];
+    const kind = widgetKind({
+      decide: (resource, _observed, _now, failures = []) => ({
+        ...decideWidget(resource),
+        children: wanted.map((name) => configMapOf(resource, name)),
+        status: { refused: failures.map(({ ref }) => ref.name) },
+      }),
+    });
+    await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster, kind });
+    await engine.advance(1000);
+    expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: ["w-b"] });
+    wanted = ["a"];
+    await engine.advance(10_000);
+    expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: [] });
     await engine.controller.stop();
   });
 
