@@ -19,7 +19,13 @@ export async function filesOf(given: string): Promise<string[]> {
     });
   });
   if (!stat.isDirectory()) return [given];
-  const names = (await fs.readdir(given)).filter((name) => /\.(ya?ml|json)$/.test(name)).sort();
+  // As naru up: neither hidden files nor folders.
+  const names = (await fs.readdir(given, { withFileTypes: true }))
+    .filter(
+      (entry) => !entry.isDirectory() && !entry.name.startsWith(".") && /\.(ya?ml|json)$/.test(entry.name),
+    )
+    .map(({ name }) => name)
+    .sort();
   if (names.length > 0) return names.map((name) => path.join(given, name));
   throw new NaruError({
     code: "NoResources",
@@ -34,7 +40,13 @@ export async function filesOf(given: string): Promise<string[]> {
  * checked before; `naru up` takes each from one file of its folder only.
  */
 export async function checkFile(file: string, taken: Map<string, string>): Promise<FileProblem[]> {
-  const { objects, problems } = readDocuments(file, await fs.readFile(file, "utf8"), schemas);
+  let text: string;
+  try {
+    text = await fs.readFile(file, "utf8");
+  } catch (error) {
+    return [{ file, line: 1, column: 1, message: messageOf(error) }];
+  }
+  const { objects, problems } = readDocuments(file, text, schemas);
   const twice = objects.flatMap((object) => {
     const key = `${path.dirname(file)}:${refKey(refOf(object))}`;
     const other = taken.get(key);

@@ -66,7 +66,9 @@ async function exists(file: string): Promise<boolean> {
 
 /** Folders that this user's `naru up` runs, found by their sockets; one that does not answer is left out. */
 async function runningFolders(): Promise<string[]> {
-  const folders = (await fs.readdir(os.tmpdir())).filter((name) => name.startsWith("naru-"));
+  // Without a folder for temporary files nothing can run.
+  const names = (await exists(os.tmpdir())) ? await fs.readdir(os.tmpdir()) : [];
+  const folders = names.filter((name) => name.startsWith("naru-"));
   const dirs = await Promise.all(
     folders.map(async (name) => {
       const folder = path.join(os.tmpdir(), name);

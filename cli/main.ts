@@ -1,10 +1,11 @@
 import { failureOf } from "./failure.ts";
 import { buildProgram } from "./program.ts";
 
-// `naru get | head` closes the pipe: that is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  // `naru get | head` closes the pipe: that is no failure. A full disk is.
+  if (error.code === "EPIPE") process.exit(0);
+  console.error(`error: what was asked for can't be printed: ${error.message}`);
+  process.exit(1);
 });
 
 try {

@@ -1,4 +1,5 @@
 import fs from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
 import { messageOf, NaruError } from "../../lib/errors.ts";
 import { findOne, type TargetOptions } from "../find.ts";
@@ -33,8 +34,9 @@ export function addInfer(program: Command): void {
     if (options.output !== undefined && options.output !== "json") {
       throw usage(`-o ${options.output} is not known`, "use json, or leave it out");
     }
+    const given = options.url === undefined ? undefined : serverAddress(options.url);
     const content = await readInput(file);
-    const base = options.url?.replace(/\/(v2\/?)?$/, "") ?? (await addressOf(name, options));
+    const base = given ?? (await addressOf(name, options));
     const model = `${base}/v2/models/${encodeURIComponent(options.model ?? name)}`;
     const metadata = (await call(model)) as ModelMetadata;
     const answer = await call(`${model}/infer`, requestOf(content, file, metadata));
@@ -44,9 +46,16 @@ export function addInfer(program: Command): void {
   });
 }
 
+/** @throws NaruError Usage */
+function serverAddress(url: string): string {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url.replace(/\/(v2\/?)?$/, "");
+  throw usage(`--url ${url} is no address of a server`, "write it as http://digits.example");
+}
+
 async function readInput(file: string): Promise<Buffer> {
   try {
-    return await fs.readFile(file === "-" ? "/dev/stdin" : file);
+    // Not /dev/stdin: a socket, which many programs give to those that they start, can't be opened.
+    return file === "-" ? await buffer(process.stdin) : await fs.readFile(file);
   } catch (error) {
     throw new NaruError({
       code: "NoSuchFile",

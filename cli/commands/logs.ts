@@ -7,7 +7,7 @@ import { followLog, logFileOf } from "../../operator/standalone/client.ts";
 import { stateDirectory } from "../../operator/standalone/state.ts";
 import { findOne, type TargetOptions } from "../find.ts";
 import { chooseInstance } from "../instances.ts";
-import { kindNamed, targetOf } from "../kinds.ts";
+import { kindNamed, targetOf, usage } from "../kinds.ts";
 import { addTargetOptions } from "../target-options.ts";
 
 interface LogsOptions extends TargetOptions {
@@ -34,6 +34,9 @@ export function addLogs(program: Command): void {
         "Prints the logs of all pods of a ModelServing, or of one pod; each line begins with its pod and container where there are several.",
       ),
   ).action(async (name: string, options: LogsOptions) => {
+    if (!/^(-1|\d{1,9})$/.test(options.tail)) {
+      throw usage(`--tail ${options.tail} is no number of lines`, "give a whole number, or -1 for all");
+    }
     await logs(name, options);
   });
 }

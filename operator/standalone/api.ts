@@ -2,7 +2,7 @@ import fs from "node:fs";
 import http from "node:http";
 import os from "node:os";
 import path from "node:path";
-import { messageOf } from "../../lib/errors.ts";
+import { messageOf, NaruError } from "../../lib/errors.ts";
 import { ClusterError } from "../engine/cluster.ts";
 import type { KubeObject, ObjectRef } from "../engine/objects.ts";
 import type { FileProblem } from "./documents.ts";
@@ -26,9 +26,31 @@ export interface ApiOptions {
 const cliManager = "naru-cli";
 const maxBodyBytes = 64 * 1024;
 
-/** A folder that only this user can enter, with room for a socket whose path stays short enough for the kernel. */
+/** What every kernel takes for a socket's path (macOS the least), without its terminating zero. */
+const maxSocketPathBytes = 103;
+
+/**
+ * A folder that only this user can enter, with room for a socket whose path stays short enough for the kernel.
+ * @throws NaruError NoTemporaryFolder
+ */
 export function newSocketPath(): string {
-  return path.join(fs.mkdtempSync(path.join(os.tmpdir(), "naru-")), "api.sock");
+  const prefix = path.join(os.tmpdir(), "naru-");
+  if (Buffer.byteLength(`${prefix}XXXXXX/api.sock`) > maxSocketPathBytes) {
+    throw noTemporaryFolder("its path is too long for a socket in it");
+  }
+  try {
+    return path.join(fs.mkdtempSync(prefix), "api.sock");
+  } catch (error) {
+    throw noTemporaryFolder(messageOf(error));
+  }
+}
+
+function noTemporaryFolder(why: string): NaruError {
+  return new NaruError({
+    code: "NoTemporaryFolder",
+    message: `the folder for temporary files, ${os.tmpdir()}, can't be used: ${why}`,
+    remedy: "set TMPDIR to a folder that is there, that you may write to, and whose path is short",
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs/promises";
@@ -20,12 +20,40 @@ export interface Answer {
 
 /** One whole command, as a user's shell runs it. */
 export function naru(...args: string[]): Promise<Answer> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], { timeout: 30_000 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
-      resolve({ code, stdout, stderr });
+  return naruWith({}, ...args);
+}
+
+/** The same in another folder, or with other environment variables. */
+export function naruWith(
+  { cwd, env }: { cwd?: string; env?: NodeJS.ProcessEnv },
+  ...args: string[]
+): Promise<Answer> {
+  return ended(spawn(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env } }));
+}
+
+/** The same with these bytes on standard input, which is a socket. */
+export function naruReading(input: Uint8Array, ...args: string[]): Promise<Answer> {
+  const child = spawn(process.execPath, [main, ...args]);
+  child.stdin.end(input);
+  return ended(child);
+}
+
+/** The same with standard output to this file. */
+export function naruTo(fd: number, ...args: string[]): Promise<Answer> {
+  return ended(spawn(process.execPath, [main, ...args], { stdio: ["pipe", fd, "pipe"] }));
+}
+
+async function ended(child: ChildProcess): Promise<Answer> {
+  const written = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name]?.setEncoding("utf8").on("data", (text: string) => {
+      written[name] += text;
     });
-  });
+  }
+  const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+  const [code] = (await once(child, "close")) as [number | null];
+  clearTimeout(timer);
+  return { code: code ?? -1, ...written };
 }
 
 /** `naru up` of a folder. */

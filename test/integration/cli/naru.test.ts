@@ -11,6 +11,9 @@ import {
   heldOut,
   modelOf,
   naru,
+  naruReading,
+  naruTo,
+  naruWith,
   Up,
 } from "./naru-process.ts";
 
@@ -64,6 +67,10 @@ describe("a folder that is served", () => {
 
     const answer = await naru("infer", "digits", path.join(heldOut, "digit-5.png"), "-d", dir);
     expect(answer.stdout).toMatch(/^DIGIT +CONFIDENCE\n5 +0\.\d+/);
+
+    // Standard input is a socket here, as for most programs that another one starts.
+    const image = await fs.readFile(path.join(heldOut, "digit-5.png"));
+    expect((await naruReading(image, "infer", "digits", "-", "-d", dir)).stdout).toBe(answer.stdout);
 
     const described = await naru("describe", "digits", "-d", dir);
     expect(described.stdout).toMatch(/Conditions:\n {2}TYPE +STATUS/);
@@ -193,6 +200,18 @@ describe("what is wrong is said with what to do about it", () => {
     expect(stderr).toMatch(/more\.yaml:1:1: modelserving\/digits is in .*digits\.yaml already/);
   });
 
+  test("an entry of a folder that can't be read, while hidden files and folders are left out as by naru up", async () => {
+    const dir = await folder(digitsYaml);
+    await fs.mkdir(path.join(dir, "folder.yaml"));
+    await fs.writeFile(path.join(dir, ".hidden.yaml"), "a: [");
+    expect(await naru("validate", dir)).toMatchObject({ code: 0, stderr: "" });
+    await fs.symlink("loop.yaml", path.join(dir, "loop.yaml"));
+    const { code, stdout, stderr } = await naru("validate", dir);
+    expect(code).toBe(1);
+    expect(stdout).toContain("modelserving/digits in ");
+    expect(stderr).toMatch(/loop\.yaml:1:1: ELOOP.*\nerror: 1 mistake in 1 of 2 files\n {2}fix: /);
+  });
+
   test("a graph with a cycle, which only a controller sees", async () => {
     const dir = await folder(
       ({ uri, sha256 }) => `apiVersion: naru.dev/v1alpha1
@@ -235,8 +254,51 @@ spec:
     });
   });
 
+  test("a folder for temporary files that is not there, or whose path is too long for a socket", async () => {
+    const dir = await folder(digitsYaml);
+    const long = path.join(dir, "x".repeat(120));
+    await fs.mkdir(long);
+    const unusable = [path.join(dir, "missing"), long].map((TMPDIR) => ({ cwd: dir, env: { TMPDIR } }));
+    for (const without of unusable) {
+      expect(await naruWith(without, "get")).toMatchObject({
+        code: 1,
+        stderr: "error: no naru up runs here\n  fix: start one in another terminal: naru up DIR\n",
+      });
+    }
+    for (const without of unusable) {
+      expect(await naruWith(without, "up", dir)).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^error: the folder for temporary files.*\n {2}fix: set TMPDIR/),
+      });
+    }
+  });
+
+  test("an output that takes nothing more is said, and no stack is shown", async (context) => {
+    const full = await fs.open("/dev/full", "w").catch(() => undefined);
+    if (full === undefined) return context.skip("no /dev/full here");
+    try {
+      const { code, stderr } = await naruTo(full.fd, "version");
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/^error: what was asked for can't be printed: ENOSPC.*\n$/),
+      });
+    } finally {
+      await full.close();
+    }
+  });
+
   test("a command line that makes no sense fails with 2", async () => {
-    const lines = [["bogus"], ["get", "--bogus"], ["up"], ["get", "gadgets"], ["get", "-o", "xml"]];
+    const lines = [
+      ["bogus"],
+      ["get", "--bogus"],
+      ["up"],
+      ["get", "gadgets"],
+      ["get", "-o", "xml"],
+      ["logs", "digits", "--tail", "many"],
+      ["logs", "digits", "--tail", "-5"],
+      ["infer", "digits", "x.png", "--url", "digits"],
+      ["infer", "digits", "x.png", "--url", "ftp://digits"],
+    ];
     const answers = await Promise.all(lines.map((args) => naru(...args)));
     for (const [index, answer] of answers.entries()) {
       expect(answer.code, lines[index]?.join(" ")).toBe(2);
