@@ -45,7 +45,7 @@ export class TcpBalancer {
 
   /** Ends connections on which nothing was said for so long, the server having had the last word. */
   closeQuiet(milliseconds: number): void {
-    const before = Date.now() - milliseconds;
+    const before = performance.now() - milliseconds;
     for (const connection of this.#connections) {
       if (connection.answered && connection.lastByte < before) connection.client.destroy();
     }
@@ -98,10 +98,10 @@ export class TcpBalancer {
   }
 
   #join(client: net.Socket, server: net.Socket): void {
-    const connection: Connection = { client, server, lastByte: Date.now(), answered: true };
+    const connection: Connection = { client, server, lastByte: performance.now(), answered: true };
     this.#connections.add(connection);
     const seen = (answered: boolean) => () => {
-      connection.lastByte = Date.now();
+      connection.lastByte = performance.now();
       connection.answered = answered;
     };
     client.on("data", seen(false));

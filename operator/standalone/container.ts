@@ -213,13 +213,13 @@ export class SupervisedContainer {
   }
 
   async #end(child: ChildProcess, graceSeconds: number, preStop: boolean): Promise<void> {
-    const deadline = Date.now() + graceSeconds * 1000;
+    const deadline = performance.now() + graceSeconds * 1000;
     const gone = new AbortController();
     const exited = this.#exited.then(() => gone.abort());
     const seconds = preStop ? (this.container.lifecycle?.preStop?.sleep?.seconds ?? 0) : 0;
     if (seconds > 0) await sleep(Math.min(seconds, graceSeconds) * 1000, gone.signal);
     if (!gone.signal.aborted) child.kill("SIGTERM");
-    const left = Math.max(deadline - Date.now(), minimumGraceMilliseconds);
+    const left = Math.max(deadline - performance.now(), minimumGraceMilliseconds);
     if ((await sleep(left, gone.signal)) && child.pid !== undefined) killGroup(child.pid);
     await exited;
   }

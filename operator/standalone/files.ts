@@ -39,6 +39,16 @@ interface KnownFile {
 
 const absent = "absent";
 
+/** Undefined for what is no file. One that can't be looked at (a link to itself) is its own problem and no other file's. */
+function signatureOf(file: string): string | undefined {
+  try {
+    const stat = fs.statSync(file, { throwIfNoEntry: false });
+    return stat?.isFile() ? `${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}` : undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 /**
  * The user's files as a field manager of the store: adding, editing and removing them is `kubectl apply` and
  * `delete`. A file that can't be read, parsed or validated leaves its last good version in force.
@@ -141,9 +151,8 @@ export class ResourceFiles {
     try {
       for (const name of fs.readdirSync(dir)) {
         if (name.startsWith(".") || !/\.(ya?ml|json)$/.test(name)) continue;
-        const stat = fs.statSync(path.join(dir, name), { throwIfNoEntry: false });
-        if (stat?.isFile())
-          found.set(path.join(dir, name), `${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`);
+        const signature = signatureOf(path.join(dir, name));
+        if (signature !== undefined) found.set(path.join(dir, name), signature);
       }
       this.#dirProblem = "";
       return found;

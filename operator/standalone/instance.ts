@@ -85,5 +85,12 @@ function removeDead(file: string): void {
     return;
   }
   fs.rmSync(aside);
-  if (instance !== undefined) fs.rmSync(instance.socket, { force: true });
+  if (instance === undefined) return;
+  fs.rmSync(instance.socket, { force: true });
+  try {
+    fs.rmdirSync(path.dirname(instance.socket));
+  } catch (error) {
+    // Gone, or not empty: then it was not made for the socket.
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
 }

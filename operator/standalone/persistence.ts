@@ -8,6 +8,8 @@ import { podKind } from "./pod-types.ts";
 import type { Store } from "./store.ts";
 
 const saveDelayMilliseconds = 200;
+/** What could not be written is tried again, or a disk that was full once leaves an old state for the next start. */
+const retryMilliseconds = 2_000;
 
 /** What outlives `naru up`: all but the pods, and without the status that only running pods make true. */
 function lasting(object: KubeObject): KubeObject[] {
@@ -45,6 +47,8 @@ export class Persistence {
   readonly #store: Store;
   readonly #log: (level: "error", message: string) => void;
   #timer: NodeJS.Timeout | undefined;
+  #problem = "";
+  #closed = false;
 
   constructor(stateDir: string, store: Store, log: (level: "error", message: string) => void) {
     this.#stateDir = stateDir;
@@ -58,6 +62,7 @@ export class Persistence {
 
   close(): void {
     this.#store.onChange = () => undefined;
+    this.#closed = true;
     this.#save();
   }
 
@@ -69,8 +74,12 @@ export class Persistence {
       const text = JSON.stringify({ objects: this.#store.all().flatMap(lasting) });
       fs.writeFileSync(`${file}.tmp`, text, { mode: 0o600 });
       fs.renameSync(`${file}.tmp`, file);
+      this.#problem = "";
     } catch (error) {
-      this.#log("error", `${file}: ${messageOf(error)}`);
+      const problem = `${file}: ${messageOf(error)}`;
+      if (problem !== this.#problem) this.#log("error", problem);
+      this.#problem = problem;
+      if (!this.#closed) this.#timer = setTimeout(() => this.#save(), retryMilliseconds);
     }
   }
 }

@@ -125,14 +125,14 @@ export async function repeatProbe(options: {
   }
   let [successes, failures, told] = [0, 0, undefined as boolean | undefined];
   let eager = options.eager;
-  let lastCounted = Date.now();
+  let lastCounted = performance.now();
   while (!signal.aborted) {
     const why = await ask();
     if (signal.aborted) return;
     if (why === undefined) {
       [successes, failures, eager] = [successes + 1, 0, false];
-    } else if (!eager || Date.now() - lastCounted >= period) {
-      [successes, failures, lastCounted] = [0, failures + 1, Date.now()];
+    } else if (!eager || performance.now() - lastCounted >= period) {
+      [successes, failures, lastCounted] = [0, failures + 1, performance.now()];
     }
     if (why === undefined && told !== true && successes >= (probe.successThreshold ?? 1)) {
       told = true;

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { TcpBalancer } from "../../../operator/standalone/balancer.ts";
 import { isPortFree, PortPool } from "../../../operator/standalone/ports.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -110,6 +110,25 @@ describe("TcpBalancer", () => {
     expect(waiting.readyState).toBe("open");
     waiting.destroy();
   });
+});
+
+test("a clock that jumps makes no connection quiet", async () => {
+  const jumping = new TcpBalancer();
+  const at = await ports.forPod();
+  await jumping.listen(at);
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    jumping.setEndpoints([await endpoint("a")]);
+    const socket = net.connect({ port: at, host: "127.0.0.1" });
+    await say(socket, "x");
+    vi.setSystemTime(Date.now() + 86_400_000);
+    jumping.closeQuiet(3_600_000);
+    expect(await say(socket, "y")).toBe("a:y ");
+    socket.destroy();
+  } finally {
+    vi.useRealTimers();
+    jumping.close();
+  }
 });
 
 describe("PortPool", () => {

@@ -1,4 +1,4 @@
-import { rename, rm, unlink, writeFile } from "node:fs/promises";
+import { rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -75,6 +75,15 @@ describe("a folder of files", () => {
     await delay(longerThanGone);
     expect(get("a") && get("b")).toBeDefined();
     expect(room.lines.join("\n")).toContain("all.yaml:1:1: the file holds no resource any more");
+  });
+
+  test("an entry that can't be looked at is told, and no other file waits for it", async () => {
+    await symlink("loop.yaml", join(room.dir, "loop.yaml"));
+    await room.write("a.yaml", resource("a", 1));
+    await eventually("a", () => get("a"));
+    await eventually("told", () => room.lines.some((line) => /loop\.yaml:1:1: ELOOP/.test(line)));
+    await unlink(join(room.dir, "loop.yaml"));
+    await eventually("mended", () => room.standalone.problems().length === 0);
   });
 
   test("a mistake is told with file, line and column, and the last good version stays in force", async () => {

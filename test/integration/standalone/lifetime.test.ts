@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { followLog, logFileOf, openStandalone } from "../../../operator/standalone/client.ts";
 import { readObjects } from "../../../operator/standalone/persistence.ts";
@@ -117,12 +117,14 @@ describe("the end of naru up", () => {
       readObjects(join(dir, ".naru")).some(({ kind }) => kind === "Deployment"),
     );
     const before = alive();
+    const { socket } = JSON.parse(readFileSync(join(dir, ".naru/up.json"), "utf8"));
     for (const pid of before) process.kill(pid, "SIGSTOP");
     child.kill("SIGKILL");
     await eventually("dead", () => child.signalCode !== null);
     const room = await open();
     await eventually("reaped", () => before.every((pid) => !alive().includes(pid)));
     expect(room.lines.filter((line) => line.includes("left behind")).length).toBe(2);
+    expect(existsSync(dirname(socket))).toBe(false);
     await eventually("ready again", () => statusOf(room, "web").availableReplicas === 2);
     expect(output()).toContain(`"localPort":${new URL(urlOf(room, "web")).port}`);
     for (const pod of podsOf(room, "web"))

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Probe } from "../../../operator/standalone/pod-types.ts";
 import { probeOnce, repeatProbe } from "../../../operator/standalone/probes.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -125,5 +125,30 @@ describe("a probe", () => {
     await eventually("started", () => told.length > 0);
     expect(told).toEqual([true]);
     expect(asked).toBe(4);
+  });
+
+  test("a clock that is set back while it asks eagerly puts no failure off", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const stop = new AbortController();
+    try {
+      const told: boolean[] = [];
+      const asking = repeatProbe({
+        probe: { periodSeconds: 0.3, failureThreshold: 2 },
+        ask: async () => {
+          vi.setSystemTime(Date.now() - 3_600_000);
+          return "not yet";
+        },
+        signal: stop.signal,
+        eager: true,
+        onResult: (ok: boolean) => told.push(ok),
+      });
+      await eventually("told", () => told.length > 0);
+      expect(told).toEqual([false]);
+      stop.abort();
+      await asking;
+    } finally {
+      stop.abort();
+      vi.useRealTimers();
+    }
   });
 });
