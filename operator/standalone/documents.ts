@@ -66,6 +66,7 @@ export function readDocuments(
     let value: unknown;
     try {
       value = document.toJS();
+      refuseCycles(value, new Set());
     } catch (error) {
       problemAt(start, error instanceof Error ? error.message : String(error));
       continue;
@@ -83,6 +84,15 @@ export function readDocuments(
     if (checked.object !== undefined) objects.push(checked.object);
   }
   return { objects: problems.length === 0 ? objects : [], problems };
+}
+
+/** An alias of what it stands in makes a value that nothing could be written from, or walked to its end. */
+function refuseCycles(value: unknown, above: Set<object>): void {
+  if (typeof value !== "object" || value === null) return;
+  if (above.has(value)) throw new Error("an alias leads back into what holds it");
+  above.add(value);
+  for (const child of Object.values(value)) refuseCycles(child, above);
+  above.delete(value);
 }
 
 function checkDocument(value: unknown, schemas: KindSchemas): { object?: KubeObject; issues: SchemaIssue[] } {

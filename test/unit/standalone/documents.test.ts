@@ -58,6 +58,14 @@ describe("readDocuments", () => {
     ]);
   });
 
+  test("an alias of what it stands in is a mistake of its file, and ends nothing else", () => {
+    const head = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n";
+    expect(messages(`${head}data: &data { again: *data }\n`)).toEqual([
+      "1:1 an alias leads back into what holds it",
+    ]);
+    expect(messages(`${head}data: { one: &text x, two: *text }\n`)).toEqual([]);
+  });
+
   test("a bomb of aliases is refused and not unfolded", () => {
     const bomb = [
       "a: &a [x,x,x,x,x,x,x,x,x]",
