@@ -5,6 +5,7 @@ import { serviceMonitorApplied } from "./conditions/monitoring.ts";
 import { routesAccepted } from "./conditions/routes.ts";
 import { scalingActive } from "./conditions/scaling.ts";
 import { routerName } from "./names.ts";
+import { notServed } from "./not-served.ts";
 import type { ContainerProblem } from "./observed.ts";
 import type { Plan, Situation } from "./plan.ts";
 import { isScalable, scalerOf } from "./rules/autoscaling.ts";
@@ -270,5 +271,5 @@ function missingKind(situation: Situation, plan: Plan): string | undefined {
   const route = routeKinds(plan).find((kind) => !observed.serves(kind));
   return route === undefined
     ? undefined
-    : `traffic.parentRefs asks for ${route.kind} (${route.apiVersion}), which this cluster does not serve: install the Gateway API, or remove the field`;
+    : `traffic.parentRefs asks for ${route.kind}, but ${notServed(route)}: install the Gateway API, or remove the field`;
 }

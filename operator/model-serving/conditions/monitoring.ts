@@ -1,4 +1,5 @@
 import { SERVICE_MONITOR } from "../children/service-monitor.ts";
+import { notServed } from "../not-served.ts";
 import type { Plan, Situation } from "../plan.ts";
 import { type Finding, no, yes } from "./finding.ts";
 
@@ -7,7 +8,7 @@ export function serviceMonitorApplied(situation: Situation, _plan: Plan): Findin
   const { spec, observed, failures, name } = situation;
   if (spec.observability?.serviceMonitor?.enabled !== true) return undefined;
   if (!observed.serves(SERVICE_MONITOR)) {
-    const message = `this cluster does not serve ServiceMonitor (${SERVICE_MONITOR.apiVersion}), so no Prometheus is told of the pods: install the Prometheus operator, or set observability.serviceMonitor.enabled to false`;
+    const message = `${notServed(SERVICE_MONITOR)}, so no Prometheus is told of the pods: install the Prometheus operator, or set observability.serviceMonitor.enabled to false`;
     return no({ reason: "KindNotServed", message });
   }
   const refused = failures.find(({ ref }) => ref.kind === SERVICE_MONITOR.kind);

@@ -1,3 +1,4 @@
+import { notServed } from "../not-served.ts";
 import type { Plan, Situation } from "../plan.ts";
 import { routeKinds } from "../rules/network.ts";
 import { type Finding, no, unknown, yes } from "./finding.ts";
@@ -9,7 +10,7 @@ export function routesAccepted(situation: Situation, plan: Plan): Finding | unde
   const kinds = routeKinds(plan);
   const absent = kinds.find((kind) => !observed.serves(kind));
   if (absent !== undefined) {
-    const message = `this cluster does not serve ${absent.kind} (${absent.apiVersion}): install the Gateway API`;
+    const message = `${notServed(absent)}: install the Gateway API`;
     return no({ reason: "KindNotServed", message });
   }
   const routes = observed.routes.filter((route) => kinds.some(({ kind }) => kind === route.kind));

@@ -1,6 +1,7 @@
 import { horizontalPodAutoscaler } from "../children/hpa.ts";
 import { SCALED_OBJECT, scaledObject } from "../children/scaled-object.ts";
 import { metricsOf } from "../children/scaling-metrics.ts";
+import { notServed } from "../not-served.ts";
 import type { Plan, Rule, Situation } from "../plan.ts";
 
 /**
@@ -58,7 +59,7 @@ export function scalerOf(situation: Situation): Scaler {
 
 function obstacleToKeda({ observed }: Situation, own: boolean): string | undefined {
   if (!observed.serves(SCALED_OBJECT)) {
-    return `this cluster does not serve ScaledObject (${SCALED_OBJECT.apiVersion}), so a HorizontalPodAutoscaler scales: install KEDA, or set autoscaling.provider to HPA`;
+    return `${notServed(SCALED_OBJECT)}, so a HorizontalPodAutoscaler scales: install KEDA, or set autoscaling.provider to HPA`;
   }
   if (own && observed.settings.prometheusUrl === undefined) {
     return "the operator knows no Prometheus for KEDA to ask, so a HorizontalPodAutoscaler scales: its administrator sets --prometheus-url";
