@@ -58,6 +58,22 @@ describe("the hash of field names", () => {
     expect(new Set(all.map(fieldNamesHash)).size).toBe(all.length);
   });
 
+  test("of containers that are met again, in this place or another, is that of others with the same fields", () => {
+    const containers = [{ name: "server", env: [{ name: "A", value: "1" }] }];
+    const places = [
+      { containers },
+      { spec: { containers } },
+      { other: { containers }, spec: { containers } },
+    ];
+    const copies = structuredClone(places);
+    for (const round of [1, 2]) {
+      expect(places.map(fieldNamesHash), `round ${round}`).toEqual(copies.map(fieldNamesHash));
+    }
+    expect(new Set(places.map(fieldNamesHash)).size).toBe(places.length);
+    const more = [{ name: "server", env: [{ name: "B", value: "1" }] }];
+    expect(fieldNamesHash({ containers: more })).not.toBe(fieldNamesHash({ containers }));
+  });
+
   test("of a hundred thousand single fields, few are alike", () => {
     const hashes = new Set(Array.from({ length: 100_000 }, (_, i) => fieldNamesHash({ [`field-${i}`]: 0 })));
     expect(hashes.size).toBeGreaterThan(99_990);
