@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import { type RouterConfig, type RouterReport, routerReport } from "../../../lib/config/router.ts";
 import { PUSH_PURPOSE, SIGNATURE_HEADER } from "../../../lib/config/router-push.ts";
 import { newPrivateKey, readPrivateKeys, type SigningKey } from "../../../lib/signing/keys.ts";
@@ -66,20 +66,15 @@ export async function trust(configDir: string, publicKeys: readonly string[]): P
   await rename(join(configDir, "trust.json.new"), join(configDir, "trust.json"));
 }
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 export async function folder(prefix: string): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), prefix));
-  closers.push(() => rm(path, { recursive: true, force: true }));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
   return path;
 }
 
 export async function server(options: V2ServerOptions = {}): Promise<V2Server> {
   const started = await startV2Server(options);
-  closers.push(() => started.close());
+  onTestFinished(() => started.close());
   return started;
 }
 
@@ -108,7 +103,7 @@ export async function router(
   });
   if (before === undefined) delete process.env.NARU_STATE_DIR;
   else process.env.NARU_STATE_DIR = before;
-  closers.push(() => running.stop());
+  onTestFinished(() => running.stop());
   const admin = `http://127.0.0.1:${running.ports.admin}`;
   const put: TestRouter["put"] = async (body, headers = {}) => {
     const answer = await fetch(`${admin}/naru/config`, {
