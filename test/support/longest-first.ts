@@ -2,19 +2,27 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * Files that take several seconds, those that take longest first. Vitest itself goes by what an earlier run took,
- * which a clean checkout has not; one long file that starts last would leave a core idle to the end.
+ * which a clean checkout has not; one long file that starts last would leave a core idle to the end. The zero-loss
+ * paths keep both cores busy, so that those which mostly wait come beside them.
  */
 const LONGEST = [
   "integration/zero-loss/paths",
+  "integration/standalone/workloads",
+  "integration/cli/parent",
+  "integration/e2e/scale-to-zero",
+  "integration/router/backends",
+  "integration/http/http1-lifecycle",
+  "integration/router/grpc",
+  "integration/cli/naru",
   "integration/e2e/rollback",
   "integration/zero-loss/guards",
-  "integration/cli/naru",
-  "integration/e2e/scale-to-zero",
-  "integration/standalone/workloads",
   "unit/model-serving/meddling",
   "unit/crds/properties",
+  "integration/images/assemble",
+  "integration/inference/grpc-lifecycle",
   "integration/artifacts/fetch-program",
   "integration/inference/execution",
+  "integration/inference/clients",
 ];
 
 export class LongestFirst extends BaseSequencer {

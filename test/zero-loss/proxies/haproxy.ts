@@ -1,8 +1,10 @@
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eventually } from "../../support/eventually.ts";
 import { accepts, end, freePort, start } from "../../support/program.ts";
 import type { PoolingProxy, ProxyOptions } from "./proxy.ts";
 
@@ -18,6 +20,8 @@ export async function startHaproxy({ idleTimeoutSeconds }: ProxyOptions): Promis
   await writeFile(file, config(socket, port, idleTimeoutSeconds));
   const program = start("haproxy", ["-db", "-f", file]);
   await accepts(port, program);
+  // It takes clients a moment before its runtime socket has its name.
+  await eventually("haproxy's runtime socket", () => existsSync(socket));
   const slots: (string | undefined)[] = Array.from({ length: SLOTS });
   let next = 0;
   return {
