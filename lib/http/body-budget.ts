@@ -83,6 +83,11 @@ export class BodyBudget {
     return true;
   }
 
+  /** What one request may hold while no other holds anything. */
+  get mostOfOne(): number {
+    return Math.max(Math.min(SMALL_BYTES, this.#limit), this.#limit * LARGE_SHARE);
+  }
+
   /** For HeldBytes. */
   give(bytes: number): void {
     this.#held -= bytes;
@@ -103,9 +108,17 @@ export class HeldBytes {
     return this.#bytes;
   }
 
-  /** @throws NaruError ServerFull (503) where the process holds too much already. */
+  /** @throws NaruError ServerFull (503), RequestHoldsTooMuch (413): as `refusal`. */
   grow(bytes: number): void {
-    if (!this.tryGrow(bytes)) throw serverFull();
+    if (!this.tryGrow(bytes)) throw this.refusal(bytes);
+  }
+
+  /**
+   * Why `bytes` more are not to be had: for now, or, as a graph whose tensors are together more than a pod holds, ever.
+   * The latter must not ask a client to try again.
+   */
+  refusal(bytes: number): NaruError {
+    return this.#bytes + bytes > this.#budget.mostOfOne ? holdsTooMuch(this.#budget.mostOfOne) : serverFull();
   }
 
   /** As `grow`, for what can be done without. What comes after the release belongs to a request that is over: not counted. */
@@ -141,6 +154,15 @@ export function serverFull(): NaruError {
     remedy:
       "try again shortly; if it lasts, send smaller requests, add replicas, or give the pods more memory",
     status: 503,
+  });
+}
+
+function holdsTooMuch(most: number): NaruError {
+  return new NaruError({
+    code: "RequestHoldsTooMuch",
+    message: `the request, and what is made of it on its way, take more than the ${Math.floor(most)} bytes that one may hold here`,
+    remedy: "send smaller requests, or give the pods more memory",
+    status: 413,
   });
 }
 

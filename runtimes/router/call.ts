@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import { NaruError } from "../../lib/errors.ts";
-import { type HeldBytes, serverFull } from "../../lib/http/body-budget.ts";
+import type { HeldBytes } from "../../lib/http/body-budget.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface CallOptions {
@@ -89,7 +89,8 @@ function callOnce(upstream: Upstream, options: CallOptions): Promise<CallAnswer>
       onResponseData(current, chunk) {
         length += chunk.length;
         if (length > maxBytes) current.abort(tooLarge(maxBytes));
-        else if (options.held?.tryGrow(chunk.length) === false) current.abort(serverFull());
+        else if (options.held?.tryGrow(chunk.length) === false)
+          current.abort(options.held.refusal(chunk.length));
         else chunks.push(chunk);
       },
       onResponseEnd() {

@@ -68,6 +68,37 @@ describe("many requests that are sent slowly", () => {
   });
 });
 
+it("refuses for good a request whose graph would hold more than all that may be held", async () => {
+  const backend = await server();
+  const branches = Array.from({ length: 6 }, (_, index) => `branch-${index}`);
+  const tested = await router({
+    ...settings,
+    stable: {
+      revision: "r1",
+      weightPercent: 100,
+      graph: {
+        entry: "in",
+        nodes: [
+          { name: "in", combine: "Mean" },
+          ...branches.map((name) => ({ name, backend: { http: backend.url }, model: "digits" })),
+          { name: "out", combine: "Mean" },
+        ],
+        edges: branches.flatMap((name) => [
+          { from: "in", to: name },
+          { from: name, to: "out" },
+        ]),
+      },
+    },
+  });
+  await eventually("ready", async () => (await tested.report()).ready);
+  // 240 KB of JSON, and 160 KB for each branch: together more than 768 KB.
+  const answer = await infer(tested.url, inferBody(...new Array<number>(40_000).fill(0.125)));
+  expect(answer.status).toBe(413);
+  expect(answer.headers.get("naru-error-code")).toBe("RequestHoldsTooMuch");
+  expect(await outputOf(await infer(tested.url, inferBody(2)))).toEqual([4]);
+  await eventually("nothing is held", async () => (await metric(tested, "naru_body_bytes")) === 0);
+});
+
 it("holds nothing of mirrored requests once they are compared or dropped", async () => {
   const backend = await server();
   const track = { weightPercent: 100, backend: { http: backend.url } };

@@ -29,10 +29,24 @@ describe("beyond the bound", () => {
     const budget = new BodyBudget(10);
     const held = budget.open();
     held.grow(8);
-    expect(() => held.grow(3)).toThrow(expect.objectContaining({ code: "ServerFull", status: 503 }));
+    expect(() => budget.open().grow(3)).toThrow(expect.objectContaining({ code: "ServerFull", status: 503 }));
     expect([budget.held, budget.refused]).toEqual([8, 1]);
     held.release();
     expect(budget.held).toBe(0);
+  });
+
+  test("a request that could not be held if it were alone is told so, and not to try again", () => {
+    for (const limit of [10, 16 * MB]) {
+      const budget = new BodyBudget(limit);
+      const { mostOfOne } = budget;
+      const held = budget.open();
+      held.grow(mostOfOne);
+      expect(() => held.grow(1)).toThrow(
+        expect.objectContaining({ code: "RequestHoldsTooMuch", status: 413 }),
+      );
+      expect(() => budget.open().grow(mostOfOne)).toThrow(expect.objectContaining({ code: "ServerFull" }));
+      expect(budget.held).toBe(mostOfOne);
+    }
   });
 
   test("small requests are taken while large ones have filled their part", () => {
