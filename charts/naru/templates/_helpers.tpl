@@ -1,16 +1,23 @@
+{{/*
+What everything is named after. A Service's name is the narrowest of them: 63 letters with "-metrics" at its end, no dot,
+no digit at its beginning. A release may be called so.
+*/}}
 {{- define "naru.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
-{{- else if contains "naru" .Release.Name -}}
-{{- printf "%s-operator" (.Release.Name | trunc 54) -}}
 {{- else -}}
-{{- printf "%s-naru-operator" (.Release.Name | trunc 49) -}}
+{{- $release := regexReplaceAll "^([0-9])" (replace "." "-" .Release.Name) "naru-${1}" -}}
+{{- if contains "naru" $release -}}
+{{- printf "%s-operator" ($release | trunc 46 | trimSuffix "-") -}}
+{{- else -}}
+{{- printf "%s-naru-operator" ($release | trunc 41 | trimSuffix "-") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "naru.selectorLabels" -}}
 app.kubernetes.io/name: naru-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 {{- end -}}
 
 {{- define "naru.labels" -}}
