@@ -40,6 +40,8 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     ["a namespace that is none", "operator.watchNamespaces={A}", "watchNamespaces"],
     ["no replica", "replicas=0", "replicas"],
     ["a Prometheus that is no address", "operator.prometheusUrl=prometheus:9090", "prometheusUrl"],
+    ["an address with a comment behind it", "operator.prometheusUrl=http://a #b", "prometheusUrl"],
+    ["a domain that is none", "operator.clusterDomain=a: b", "clusterDomain"],
   ])("refuses %s", async (_what, set, named) => {
     await expect(rendered("--set", set)).rejects.toThrow(new RegExp(`${named}`));
   });
@@ -104,6 +106,21 @@ describe.skipIf(missing !== undefined)("the chart", () => {
       const kept = readFileSync(join(CHART, "files/dashboards", file.replace("naru-", "")), "utf8");
       expect(text.trim()).toBe(kept.trim());
     }
+  });
+
+  test("may have dashboards without the label of Grafana's sidecar", async () => {
+    const none = "monitoring.dashboards.enabled=true,monitoring.dashboards.labels.grafana_dashboard=null";
+    const maps = (await rendered("--set", none)).filter(({ kind }) => kind === "ConfigMap");
+    expect(maps).toHaveLength(2);
+    for (const { metadata } of maps) expect(metadata.labels).not.toHaveProperty("grafana_dashboard");
+  });
+
+  test("has its test run where the operator may", async () => {
+    const objects = await renderedCase("everything");
+    const { spec: operator } = operatorPod(objects);
+    expect(operator.tolerations).toHaveLength(1);
+    const { nodeSelector, tolerations, imagePullSecrets } = operator;
+    expect(find(objects, "Pod")?.spec).toMatchObject({ nodeSelector, tolerations, imagePullSecrets });
   });
 
   test("an upgrade to another runtime image changes no serving pod", async () => {
@@ -181,6 +198,9 @@ interface PodTemplate {
       volumeMounts?: { mountPath: string }[];
     }[];
     volumes?: unknown[];
+    nodeSelector?: object;
+    tolerations?: unknown[];
+    imagePullSecrets?: unknown[];
   };
 }
 
