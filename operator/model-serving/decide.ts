@@ -1,4 +1,3 @@
-import { status as statusSchema } from "../../crds/model-serving/status.ts";
 import { type ModelServing, type ModelServingStatus, modelServing } from "../../crds/model-serving.ts";
 import { setCondition } from "../engine/conditions.ts";
 import type { ChildFailure, Decision } from "../engine/kind.ts";
@@ -6,6 +5,7 @@ import type { Condition, KubeObject } from "../engine/objects.ts";
 import { connectionsOf } from "./connections.ts";
 import type { Observed } from "./observed.ts";
 import type { Plan, Rule, Situation } from "./plan.ts";
+import { readStatus } from "./read-status.ts";
 import { type Revision, readRevision, targetRevision } from "./revision.ts";
 import { autoscaler } from "./rules/autoscaling.ts";
 import { canaryRollout } from "./rules/canary.ts";
@@ -71,7 +71,7 @@ export function decide(
   failures: readonly ChildFailure[] = [],
 ): Decision {
   const parsed = readable.safeParse(withoutStatus(resource));
-  const before = statusSchema.safeParse(resource.status ?? {}).data ?? {};
+  const before = readStatus(resource.status);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const message = `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`;
