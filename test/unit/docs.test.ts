@@ -52,16 +52,34 @@ function unknownOptions(text: string): string[] {
   });
 }
 
-/** Relative links that lead nowhere. What stands in code is no link. */
+/** Relative links that lead nowhere, to a file or to a heading in it. What stands in code is no link. */
 function deadLinks(file: string, text: string): string[] {
   const prose = text.replaceAll(/```[\s\S]*?```|`[^`\n]*`/g, "");
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
     .map(([, target]) => target ?? "")
-    .filter((target) => !/^(https?:|#)/.test(target))
-    .filter((target) => !existsSync(join(ROOT, dirname(file), target.replace(/#.*$/, ""))));
+    .filter((target) => !/^https?:/.test(target))
+    .filter((target) => {
+      const [path = "", anchor] = target.split("#");
+      const found = path === "" ? join(ROOT, file) : join(ROOT, dirname(file), path);
+      if (!existsSync(found)) return true;
+      return anchor !== undefined && !anchors(readFileSync(found, "utf8")).includes(anchor);
+    });
 }
 
-const ROOMS = /^(?:agent|bin|cli|crds|docs|examples|lib|operator|runtimes|scripts|test)\/[\w./-]+$/;
+/** What a page's headings are called in a link, as GitHub makes it of their words. */
+function anchors(text: string): string[] {
+  const headings = text.replaceAll(/```[\s\S]*?```/g, "").matchAll(/^#+ (.+)$/gm);
+  return [...headings].map(([, words = ""]) =>
+    words
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+/** Of `deploy/` files alone: to kubectl the word is a Deployment too. */
+const ROOMS =
+  /^(?:(?:agent|argocd|bin|charts|cli|crds|docs|examples|images|lib|operator|runtimes|scripts|test)\/[\w./-]+|deploy\/[\w-]+\.\w+)$/;
 
 /** Paths of the repository in backticks or in commands that are not there. */
 function deadPaths(text: string): string[] {
@@ -72,8 +90,9 @@ function deadPaths(text: string): string[] {
     .filter((path) => !existsSync(join(ROOT, path)));
 }
 
-/** Between backticks on its line. */
+/** Between backticks on its line, or in a block of code. */
 function inCode(text: string, at: number): boolean {
+  if (text.slice(0, at).split(/^```/m).length % 2 === 0) return true;
   const before = text.slice(text.lastIndexOf("\n", at) + 1, at);
   return before.split("`").length % 2 === 0;
 }
@@ -100,7 +119,13 @@ describe("the pages", () => {
     expect(deadLinks("docs/README.md", "[a](nowhere.md) [b](adr/README.md) [c](https://naru.dev)")).toEqual([
       "nowhere.md",
     ]);
+    const anchored =
+      "[a](../README.md#a-first-session) [b](../README.md#gone) [c](#here)\n# Here\n[d](#there)";
+    expect(deadLinks("docs/README.md", anchored)).toEqual(["../README.md#gone", "#here", "#there"]);
     expect(deadPaths("see `lib/nothing.ts` and `lib/errors.ts`")).toEqual(["lib/nothing.ts"]);
+    expect(deadPaths("```console\nkubectl apply -f deploy/gone.yaml -f deploy/crds.yaml\n```")).toEqual([
+      "deploy/gone.yaml",
+    ]);
   });
 });
 
