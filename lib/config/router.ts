@@ -111,7 +111,7 @@ export const routerConfig = z.strictObject({
 });
 
 /** What a router saw of one revision since it applied the generation. */
-export const trackReport = z.strictObject({
+export const trackReport = z.object({
   revision: z.string(),
   requests: z.int(),
   /** Answers ≥ 500, connections that failed, deadlines that passed. A client's own mistake (4xx) is none. */
@@ -124,14 +124,17 @@ export const trackReport = z.strictObject({
   mirrorErrors: z.int(),
 });
 
-/** `GET /naru/status` on the router's admin port. */
-export const routerReport = z.strictObject({
+/**
+ * `GET /naru/status` on the router's admin port. A router keeps its image over an operator's step back, so it may be of a
+ * later release than who asks: what it says beyond this is left out.
+ */
+export const routerReport = z.object({
   generation: z.string(),
   /** Of the configuration that was accepted last, applied or not yet; a router of an earlier release does not say. */
   sequence: z.int().optional(),
   /** Takes new requests: configuration valid, backends' metadata fit. */
   ready: z.boolean(),
-  problem: z.strictObject({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
+  problem: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
   /** Upper bounds in milliseconds, rising. */
   latencyBounds: z.array(z.number()),
   tracks: z.array(trackReport),

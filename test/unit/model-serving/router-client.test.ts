@@ -30,6 +30,16 @@ const report = (generation: string): RouterReport => ({
   idleMilliseconds: null,
 });
 
+const track = {
+  revision: "r1",
+  requests: 3,
+  errors: 0,
+  latencyCounts: [3],
+  mirrored: 0,
+  diverged: 0,
+  mirrorErrors: 0,
+};
+
 const servers: Server[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) {
@@ -114,6 +124,13 @@ describe("asked for its status, a router that", () => {
     const signal = AbortSignal.timeout(what.startsWith("hangs") ? 100 : 10_000);
     await expect(client.status(`127.0.0.1:${port}`, signal)).rejects.toMatchObject({ code });
     expect(redirectFollowed).toBe(false);
+  });
+
+  test("is of a later release, and says more than this operator knows, is believed all the same", async () => {
+    const later = { ...report("g1"), tracks: [{ ...track, heldLongest: 3 }], connections: 4 };
+    const port = await listen((_, response) => response.end(JSON.stringify(later)));
+    const seen = await client.status(`127.0.0.1:${port}`, AbortSignal.timeout(10_000));
+    expect(seen).toEqual({ ...report("g1"), tracks: [track] });
   });
 
   test("answers is believed", async () => {
