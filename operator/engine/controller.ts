@@ -129,8 +129,13 @@ export class Controller<Observed> {
 
   #scheduleResync(): void {
     this.#cancelResync = this.#clock.after(RESYNC, () => {
-      this.#resync();
       this.#scheduleResync();
+      try {
+        this.#resync();
+      } catch (thrown) {
+        // The kind is listed anew in this very moment, which tells of all its resources by itself.
+        this.#log.debug({ controller: this.name, error: messageOf(thrown) }, "nothing to go through again");
+      }
     });
   }
 
@@ -149,21 +154,23 @@ export class Controller<Observed> {
 
   /** Never throws: whatever goes wrong is logged and tried again. */
   async #process({ key, priority }: Taken): Promise<ReconcileResult> {
-    const resource = this.#cluster.get(this.#refOf(key));
-    if (resource === undefined) {
-      this.#memories.delete(key);
-      this.#queue.forget(key);
-      return "success";
-    }
-    // The garbage collector takes its children; there is nothing to be done for it any more.
-    if (resource.metadata.deletionTimestamp !== undefined) return "success";
-    const memory = this.#memoryOf(key, resource);
-    const wait = memory.expectations.wait(this.#cluster);
-    if (wait > 0) {
-      this.#queue.add(key, { priority, after: wait });
-      return "requeue";
-    }
+    let resource: KubeObject | undefined;
     try {
+      // Reading throws as well, while a kind is listed anew.
+      resource = this.#cluster.get(this.#refOf(key));
+      if (resource === undefined) {
+        this.#memories.delete(key);
+        this.#queue.forget(key);
+        return "success";
+      }
+      // The garbage collector takes its children; there is nothing to be done for it any more.
+      if (resource.metadata.deletionTimestamp !== undefined) return "success";
+      const memory = this.#memoryOf(key, resource);
+      const wait = memory.expectations.wait(this.#cluster);
+      if (wait > 0) {
+        this.#queue.add(key, { priority, after: wait });
+        return "requeue";
+      }
       return await this.#reconcile(key, priority, resource, memory);
     } catch (thrown) {
       return this.#failed(key, priority, resource, thrown);
@@ -208,7 +215,12 @@ export class Controller<Observed> {
     return requeueAfter === undefined ? "success" : "requeue_after";
   }
 
-  #failed(key: string, priority: Priority, resource: KubeObject, thrown: unknown): ReconcileResult {
+  #failed(
+    key: string,
+    priority: Priority,
+    resource: KubeObject | undefined,
+    thrown: unknown,
+  ): ReconcileResult {
     if (thrown instanceof ClusterError && thrown.code === "NamespaceTerminating") {
       // The resource is still there, and goes too: its children are deleted before it in no order, and each of them
       // would be made again. No retry mends that, and nobody needs to know.
@@ -224,7 +236,7 @@ export class Controller<Observed> {
     const message = messageOf(thrown);
     const fields = { controller: this.name, key, attempt: this.#queue.failures(key), error: message };
     this.#log.error(fields, "reconcile failed");
-    if (!(thrown instanceof ClusterError)) {
+    if (resource !== undefined && !(thrown instanceof ClusterError)) {
       tellAbout(resource, this.#cluster)({ type: "Warning", reason: "ReconcileFailed", message });
     }
     return "error";

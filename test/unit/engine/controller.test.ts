@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { ClusterError } from "../../../operator/engine/cluster.ts";
 import type { ObjectKind } from "../../../operator/engine/objects.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import {
@@ -126,6 +127,40 @@ describe("the loop", () => {
     await cluster.applyAs("kubelet", pod("w2"));
     await settled();
     expect(decided.sort()).toEqual(["w1", "w2"]);
+    await engine.controller.stop();
+  });
+
+  test("a kind that is listed anew when a resource of it is asked for costs a retry, and no worker", async () => {
+    const cluster = memoryCluster();
+    await cluster.applyAs("kubectl", widget("w", { children: [] }));
+    const engine = await startWidgets({ cluster, concurrency: 1 });
+    const read = cluster.get.bind(cluster);
+    let asked = 0;
+    // As the adapter has it from when a definition is installed again until its objects are listed.
+    cluster.get = () => {
+      asked += 1;
+      throw new ClusterError("Unavailable", "Widget is not listed yet");
+    };
+    await cluster.applyAs("kubectl", widget("w", { children: ["a"] }));
+    await settled();
+    expect(asked).toBeGreaterThan(0);
+    cluster.get = read;
+    await engine.advance(1000);
+    expect(cluster.stored(configMapRef("w-a"))).toBeDefined();
+    await engine.controller.stop();
+  });
+
+  test("a kind that is listed anew when all of it is to be decided again ends nothing", async () => {
+    const engine = await startWidgets();
+    const list = engine.cluster.list.bind(engine.cluster);
+    engine.cluster.list = () => {
+      throw new ClusterError("Unavailable", "Widget is not listed yet");
+    };
+    engine.clock.advance(36_000_000);
+    engine.cluster.list = list;
+    await engine.cluster.applyAs("kubectl", widget("w"));
+    await settled();
+    expect(engine.cluster.stored(configMapRef("w-a"))).toBeDefined();
     await engine.controller.stop();
   });
 
