@@ -52,6 +52,12 @@ export interface Cluster {
 
   /** Whether the kind can be read and applied now (an absent or forbidden API degrades one feature only). */
   serves(kind: ObjectKind): boolean;
+
+  /**
+   * Whether what `get` and `list` show of the kind in the namespace is what is there: not while nobody may read it, and
+   * not before it was listed. Nothing can be told then from an object that they don't show.
+   */
+  shows(kind: ObjectKind, namespace: string): boolean;
 }
 
 export interface ListQuery extends ObjectKind {

@@ -40,6 +40,11 @@ export interface ControlledKind<Observed> {
     keyOf(object: KubeObject): { namespace: string; name: string } | undefined;
   }[];
   /**
+   * Kinds without which nothing can be decided: where one of them can't be read, what was made and what is remembered
+   * would look as if it were not there. None by default.
+   */
+  readonly needs?: readonly ObjectKind[];
+  /**
    * Reads, never writes, but for what a router must be told. Cut off by `signal` after 30 s, and when the controller
    * stops. `owned`: the objects of the kinds in `owns` that the resource controls, as the cache shows them.
    */

@@ -4,7 +4,7 @@ import type { Clock } from "./clock.ts";
 import { type Cluster, ClusterError } from "./cluster.ts";
 import type { Expectations } from "./expectations.ts";
 import type { ChildFailure, ControlledKind } from "./kind.ts";
-import { type KubeObject, refOf, sameKind } from "./objects.ts";
+import { type KubeObject, type ObjectKind, refOf, sameKind } from "./objects.ts";
 import { unwanted } from "./prune.ts";
 import { CONTROLLER_REVISION } from "./revisions.ts";
 import type { Writer } from "./writer.ts";
@@ -50,6 +50,7 @@ export async function reconcile<Observed>(
 ): Promise<Outcome> {
   const { cluster, kind, clock, tell } = effects;
   const { expectations, writer } = memory;
+  checkShown(resource, kind.needs ?? [], cluster, tell);
   const observed = await observe((signal) => kind.observe(resource, cluster, signal, owned));
   const decision = kind.decide(resource, observed, clock.now(), memory.failures);
   checkChildren(resource, decision.children, kind.owns);
@@ -83,6 +84,19 @@ export async function reconcile<Observed>(
     result: failures.length > 0 ? "refused" : "done",
     ...(requeueAfter === undefined ? {} : { requeueAfter }),
   };
+}
+
+/**
+ * What is not shown looks as if it were not there: a decision on that would forget what was made and remembered.
+ * @throws ClusterError Unavailable
+ */
+function checkShown(resource: KubeObject, needs: readonly ObjectKind[], cluster: Cluster, tell: Tell): void {
+  const { namespace = "" } = resource.metadata;
+  const hidden = needs.find((kind) => !cluster.shows(kind, namespace));
+  if (hidden === undefined) return;
+  const message = `Nothing is decided: the operator can't read ${hidden.kind} (${hidden.apiVersion}) here now`;
+  tell({ type: "Warning", reason: "KindUnreadable", message });
+  throw new ClusterError("Unavailable", message);
 }
 
 /** An Event about the resource, as `Tell`. */

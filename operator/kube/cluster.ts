@@ -183,6 +183,10 @@ class ApiServerCluster implements KubeCluster {
     return source === undefined || !source.isSettled || source.readable;
   }
 
+  shows(kind: ObjectKind, namespace: string): boolean {
+    return this.#source(kind).isReadableIn(namespace);
+  }
+
   get idle(): number {
     return Math.max(0, ...[...this.#sources.values()].map((source) => source.idle));
   }

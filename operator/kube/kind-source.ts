@@ -59,9 +59,15 @@ export class KindSource {
     });
   }
 
-  /** Whether what the cache shows is the cluster's own word. */
+  /** Whether what the cache shows is the cluster's own word, of one namespace at least. */
   get readable(): boolean {
-    return [...this.#states.values()].some((state) => state === "listed" || state === "unreachable");
+    return [...this.#states.values()].some(isRead);
+  }
+
+  /** The same of this namespace: where only some are looked at, each may be refused by itself. */
+  isReadableIn(namespace: string): boolean {
+    const scopes = this.#running?.scopes ?? [];
+    return isRead(this.#states.get(scopes.includes(namespace) ? namespace : ""));
   }
 
   /**
@@ -166,6 +172,10 @@ export class KindSource {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
+}
+
+function isRead(state: ReflectorState | undefined): boolean {
+  return state === "listed" || state === "unreachable";
 }
 
 /** Who holds which field is much of what an object weighs, and is asked of the server when it matters. */

@@ -43,6 +43,15 @@ export function modelServingKind(
         },
       },
     ],
+    needs: [
+      // The revisions that status names, and what serves them: seen as gone, a rollout would begin or end unseen.
+      { apiVersion: "apps/v1", kind: "ControllerRevision" },
+      { apiVersion: "apps/v1", kind: "Deployment" },
+      { apiVersion: "v1", kind: "Service" },
+      { apiVersion: "v1", kind: "ConfigMap" },
+      // Routers among them: one that isn't seen would count as one that has let go of a canary.
+      { apiVersion: "v1", kind: "Pod" },
+    ],
     observe: (resource, cluster, signal, owned) =>
       observe(resource, cluster, signal, owned, { settings, routerKeys: signer.publicKeys, routers }),
     decide,

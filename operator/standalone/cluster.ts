@@ -87,4 +87,8 @@ export class StandaloneCluster implements Cluster {
   serves(kind: ObjectKind): boolean {
     return this.#options.isResource(kind) || isKnownKind(kind);
   }
+
+  shows(kind: ObjectKind): boolean {
+    return this.serves(kind);
+  }
 }

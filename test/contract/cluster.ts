@@ -131,10 +131,14 @@ export function clusterContract(name: string, make: () => Promise<ClusterHarness
         await expect(cluster.apply(configMap("Not_A_Name", {}))).rejects.toSatisfy(isError("Invalid"));
       });
 
-      test("a kind that is not served is NotServed, and serves says so", async () => {
+      test("a kind that is not served is NotServed, and serves and shows say so", async () => {
         const kind = { apiVersion: "nothing.example.com/v1", kind: "Nothing" };
         expect(cluster.serves(kind)).toBe(false);
-        expect(cluster.serves({ apiVersion: "v1", kind: "ConfigMap" })).toBe(true);
+        expect(cluster.shows(kind, harness.namespace)).toBe(false);
+        const known = { apiVersion: "v1", kind: "ConfigMap" };
+        (await cluster.watch(known, () => undefined)).stop();
+        expect(cluster.serves(known)).toBe(true);
+        expect(cluster.shows(known, harness.namespace)).toBe(true);
         const object = { ...kind, metadata: { name: "a", namespace: harness.namespace } };
         await expect(cluster.apply(object)).rejects.toSatisfy(isError("NotServed"));
       });

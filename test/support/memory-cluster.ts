@@ -44,6 +44,8 @@ export class MemoryCluster implements Cluster {
   beforeWrite: (verb: Write, ref: ObjectRef) => void | Promise<void> = () => undefined;
   /** Called after each write was carried out; what it throws is the outcome that the writer sees (a lost answer). */
   afterWrite: (verb: Write, ref: ObjectRef) => void | Promise<void> = () => undefined;
+  /** Whether the kind may be read there. What it says changes nothing of what is shown. */
+  isAllowed: (kind: ObjectKind, namespace: string) => boolean = () => true;
   /** Fills in what an API server would default. Changes the object. */
   defaults: (object: KubeObject) => void = () => undefined;
 
@@ -124,6 +126,10 @@ export class MemoryCluster implements Cluster {
 
   serves(kind: ObjectKind): boolean {
     return this.#served.has(kindKey(kind));
+  }
+
+  shows(kind: ObjectKind, namespace: string): boolean {
+    return this.serves(kind) && this.isAllowed(kind, namespace);
   }
 
   // What a test does behind the operator's back.

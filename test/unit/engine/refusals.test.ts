@@ -6,6 +6,7 @@ import {
   configMapRef,
   decideWidget,
   memoryCluster,
+  SECRET,
   startWidgets,
   widget,
   widgetKind,
@@ -71,6 +72,34 @@ describe("when the cluster refuses", () => {
     wanted = ["a"];
     await engine.advance(10_000);
     expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: [] });
+    await engine.controller.stop();
+  });
+
+  test("to show a kind that decisions rest on, nothing is decided or pruned, and it is told, until it shows it", async () => {
+    const cluster = memoryCluster();
+    const kind = widgetKind({ needs: [SECRET] });
+    await cluster.applyAs("kubectl", widget("w", { children: ["a"] }));
+    const engine = await startWidgets({ cluster, kind });
+    cluster.requests.length = 0;
+    let shown = false;
+    cluster.isAllowed = (asked, namespace) => shown || asked.kind !== "Secret" || namespace !== "default";
+    await cluster.applyAs("kubectl", widget("w", { children: ["b"] }));
+    await engine.advance(5000);
+    expect(writesOf(cluster)).toEqual([]);
+    expect(cluster.events).toContainEqual(
+      expect.objectContaining({
+        reason: "KindUnreadable",
+        message: expect.stringContaining("Secret (v1)"),
+        about: widgetRef("w"),
+      }),
+    );
+    shown = true;
+    await engine.advance(10_000);
+    expect(writesOf(cluster)).toEqual([
+      "updateStatus Widget w",
+      "apply ConfigMap w-b",
+      "delete ConfigMap w-a",
+    ]);
     await engine.controller.stop();
   });
 

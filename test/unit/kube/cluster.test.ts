@@ -144,6 +144,7 @@ describe("the adapter on a scripted API server", () => {
     await eventually("what it held gone", () => told.includes("Deleted a"));
     await lookAgain();
     expect(cluster.serves(WIDGET)).toBe(false);
+    expect(cluster.shows(WIDGET, "default")).toBe(false);
     expect(cluster.list(WIDGET)).toEqual([]);
     state.groups = [WIDGETS, DEFINITIONS];
     state.refuses = false;
@@ -162,6 +163,32 @@ describe("the adapter on a scripted API server", () => {
     expect(cluster.serves(WIDGET)).toBe(true);
     const looks = api.asked.filter(({ path }) => path === "/apis").length;
     expect(looks).toBeLessThanOrEqual(5);
+  });
+
+  test("what of a kind may be read in one namespace and not in another, is shown in the first alone", async () => {
+    let mayReadB = false;
+    const api = await startScriptedApi(({ path, query }, response) => {
+      if (path === "/api") return json(response, CORE);
+      if (path === "/apis") return json(response, discovery(WIDGETS, DEFINITIONS));
+      if (path.includes("/namespaces/b/") && !mayReadB) return refusal(response, 403, "Forbidden");
+      if (query.has("watch")) return lines(response, []);
+      json(response, { metadata: { resourceVersion: "10" }, items: [] });
+    });
+    ends.push(() => api.stop());
+    const client = openApiClient(api.connection);
+    ends.push(() => client.close());
+    const cluster = await openKubeCluster({
+      client,
+      log: silent,
+      kinds: [WIDGET],
+      namespaces: ["a", "b"],
+      timing: { firstRetry: 1, longestRetry: 10 },
+    });
+    ends.push(() => cluster.stop());
+    expect(cluster.serves(WIDGET)).toBe(true);
+    expect([cluster.shows(WIDGET, "a"), cluster.shows(WIDGET, "b")]).toEqual([true, false]);
+    mayReadB = true;
+    await eventually("it shown", () => cluster.shows(WIDGET, "b"));
   });
 
   test("a server that is too old ends the opening with what to do", async () => {
