@@ -8,7 +8,7 @@ import { SERVING_LABEL } from "./labels.ts";
 import { routerName } from "./names.ts";
 import type { Observed, ObservedRouter, PushRefusal } from "./observed.ts";
 import { podsOf } from "./own-pods.ts";
-import { readPod, readRouterConfig, readRouting, readWorkload } from "./read.ts";
+import { hasEnded, readPod, readRouterConfig, readRouting, readWorkload } from "./read.ts";
 import { readRoute, readScaler } from "./read-add-ons.ts";
 import type { RouterClient, RouterPush } from "./router-client.ts";
 import { isIssued } from "./router-sequence.ts";
@@ -37,7 +37,8 @@ export async function observe(
     owned.find((object) => object.kind === kind && object.metadata.name === own);
   const deployments = owned.filter(({ kind }) => kind === "Deployment");
   const labels = { [SERVING_LABEL]: name };
-  const pods = podsOf(deployments, cluster.list({ apiVersion: "v1", kind: "Pod", namespace, labels }));
+  const labelled = cluster.list({ apiVersion: "v1", kind: "Pod", namespace, labels });
+  const pods = podsOf(deployments, labelled).filter((pod) => !hasEnded(pod));
   const config = readRouterConfig(named("ConfigMap", routerName(name)));
   const owner = { namespace, name, uid };
   const wanted = config !== undefined && isIssued(config, resource.status) ? { owner, config } : undefined;

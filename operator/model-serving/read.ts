@@ -63,6 +63,15 @@ export function readPod(object: KubeObject): ObservedPod {
   };
 }
 
+/**
+ * Whether the pod was evicted, or went with its node. It stays for days for people to look at; its Deployment counts it
+ * no more, and another took its place, perhaps its address as well.
+ */
+export function hasEnded(object: KubeObject): boolean {
+  const { phase } = (object as Pod).status ?? {};
+  return phase === "Failed" || phase === "Succeeded";
+}
+
 /** Names of the kubelet's waiting reasons that are not on the way to running. */
 const STUCK = new Set([
   "CrashLoopBackOff",

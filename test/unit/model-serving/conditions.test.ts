@@ -36,6 +36,29 @@ describe("Ready", () => {
   });
 });
 
+test("what an evicted pod failed of is not said of the pods that took its place", async () => {
+  const world = await deployed();
+  const [pod] = world.podsOf("digits");
+  if (pod === undefined) throw new Error("no pod");
+  // As a kubelet leaves it: nobody deletes it, and its Deployment counts it no more.
+  const evicted = {
+    ...pod,
+    name: "digits-evicted",
+    problem: { container: "fetch", code: "DiskFull", message: "no room" },
+  };
+  const asObjects = world.pods.asObjects.bind(world.pods);
+  world.pods.asObjects = (now) => {
+    world.pods.all.push(evicted);
+    const objects = asObjects(now);
+    world.pods.all.splice(world.pods.all.indexOf(evicted), 1);
+    const left = objects.find(({ metadata }) => metadata.name === evicted.name);
+    if (left !== undefined) left.status = { ...(left.status as object), phase: "Failed", reason: "Evicted" };
+    return objects;
+  };
+  await world.tick();
+  expect(world.condition("ModelAvailable")?.status).toBe("True");
+});
+
 describe("Degraded", () => {
   const failed = async (code: ChildFailure["code"]) => {
     const world = await deployed();

@@ -184,6 +184,18 @@ async function observedOf(pods: readonly KubeObject[]) {
   return observe(resource, cluster as Cluster, signal, [map, deployment], environment);
 }
 
+test("a pod that was evicted is no pod any more: its address is not asked, which may be another's by now", async () => {
+  let asked = 0;
+  const port = await listen((_request, response) => {
+    asked += 1;
+    response.end(JSON.stringify(report("g2")));
+  });
+  const evicted = podAt(port);
+  evicted.status = { ...(evicted.status as object), phase: "Failed", reason: "Evicted" };
+  const { pods, routers } = await observedOf([evicted]);
+  expect({ pods, routers, asked }).toEqual({ pods: [], routers: [], asked: 0 });
+});
+
 describe("observed together with others, a router that", () => {
   test.each(broken)("%s has no report, and keeps nobody from the others' reports", async (_, start) => {
     const well = await listen((_request, response) => response.end(JSON.stringify(report("g2"))));
