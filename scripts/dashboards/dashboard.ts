@@ -19,6 +19,8 @@ export interface Variable {
   readonly label: string;
   /** `label_values(METRIC, LABEL)`. */
   readonly query: string;
+  /** What "All" stands for as a regular expression; absent: one of the values that were found. */
+  readonly all?: string;
 }
 
 export interface Dashboard {
@@ -96,7 +98,7 @@ function datasource(): object {
   return { name: "datasource", label: "Data source", type: "datasource", query: "prometheus" };
 }
 
-function variable({ name, label, query }: Variable): object {
+function variable({ name, label, query, all }: Variable): object {
   return {
     name,
     label,
@@ -106,7 +108,7 @@ function variable({ name, label, query }: Variable): object {
     refresh: 2,
     includeAll: true,
     multi: true,
-    allValue: ".*",
+    ...(all === undefined ? {} : { allValue: all }),
     current: { text: "All", value: "$__all" },
   };
 }

@@ -1,9 +1,10 @@
 import type { Dashboard } from "./dashboard.ts";
 
 const OWN = 'namespace=~"$namespace"';
+const LEADING = `${OWN},name="naru-operator"`;
 const RATE = "[$__rate_interval]";
 /** Process metrics have no name of their own: the operator's pods are those that may lead. */
-const PODS = `on (namespace, pod) group_left () (0 * leader_election_master_status{${OWN}} + 1)`;
+const PODS = `on (namespace, pod) group_left () (0 * leader_election_master_status{${LEADING}} + 1)`;
 
 const rate = (metric: string) => `rate(${metric}{${OWN}}${RATE})`;
 const quantile = (q: number, metric: string) =>
@@ -17,7 +18,8 @@ export const operatorDashboard: Dashboard = {
     {
       name: "namespace",
       label: "Namespace",
-      query: "label_values(leader_election_master_status, namespace)",
+      // Other operators have the same metrics: only where ours leads is it ours.
+      query: 'label_values(leader_election_master_status{name="naru-operator"}, namespace)',
     },
   ],
   rows: [
@@ -28,7 +30,7 @@ export const operatorDashboard: Dashboard = {
           title: "Leader",
           description: "1 on the replica that leads. Their sum is 1, but for the seconds of a hand-over.",
           unit: "short",
-          queries: [{ expr: `leader_election_master_status{${OWN}}`, legend: "{{pod}}" }],
+          queries: [{ expr: `leader_election_master_status{${LEADING}}`, legend: "{{pod}}" }],
         },
         {
           title: "Reconciliations",

@@ -5,6 +5,8 @@ const OWN = 'namespace=~"$namespace",naru_dev_model_serving=~"$serving"';
 /** Answers that are the server's fault: HTTP 5xx, and gRPC's UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE. */
 const FAILED = 'code=~"5..|grpc_(2|4|8|13|14)"';
 const RATE = "[$__rate_interval]";
+/** A server of another's image has no metrics of Naru's, but the router before it has. */
+const SERVED = '__name__=~"naru_inference_count|naru_router_ready"';
 
 const rate = (metric: string, labels = OWN) => `rate(${metric}{${labels}}${RATE})`;
 const perRequest = (part: string) =>
@@ -15,11 +17,18 @@ export const servingDashboard: Dashboard = {
   title: "Naru / Serving",
   description: "What clients of ModelServings see, and where the time goes.",
   variables: [
-    { name: "namespace", label: "Namespace", query: "label_values(naru_inference_count, namespace)" },
+    {
+      name: "namespace",
+      label: "Namespace",
+      query: `label_values({${SERVED}}, namespace)`,
+      all: ".+",
+    },
     {
       name: "serving",
       label: "ModelServing",
-      query: 'label_values(naru_inference_count{namespace=~"$namespace"}, naru_dev_model_serving)',
+      query: `label_values({${SERVED},namespace=~"$namespace"}, naru_dev_model_serving)`,
+      // Not what has no such label: every process of the cluster has a memory.
+      all: ".+",
     },
   ],
   rows: [

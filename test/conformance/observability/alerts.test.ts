@@ -1,15 +1,6 @@
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { stringify } from "yaml";
-import { findProgram } from "../../../scripts/helm.ts";
-import { ALERTS_FILE, alerts } from "./expressions.ts";
-
-/** Series, minute by minute, in promtool's notation (`0+60x9`: from 0, 60 more each, nine times). */
-type Series = Readonly<Record<string, string>>;
+import { alerts } from "./expressions.ts";
+import { evaluate, promtool, type Series } from "./promtool.ts";
 
 interface Case {
   readonly alert: string;
@@ -66,7 +57,6 @@ const cases: readonly Case[] = [
   },
 ];
 
-const promtool = findProgram("promtool");
 if (promtool === undefined) console.log("skipped: when alerts fire: there is no promtool on PATH");
 
 describe.skipIf(promtool === undefined)("alerts", () => {
@@ -82,6 +72,19 @@ describe.skipIf(promtool === undefined)("alerts", () => {
       await expect(expectFiring(alert, good, { "50m": 1 })).rejects.toThrow(/FAILED/);
     },
   );
+
+  test("one operator of several that has no leader is told of, and one that nobody scrapes", async () => {
+    const leads = (namespace: string, values: string): Series => ({
+      [`leader_election_master_status{namespace="${namespace}",pod="a",name="naru-operator"}`]: values,
+      [`leader_election_master_status{namespace="${namespace}",pod="b",name="naru-operator"}`]: "0x60",
+    });
+    const leaderless = { ...leads("naru-a", "1x60"), ...leads("naru-b", "0x60") };
+    await expectFiring("NaruOperatorNoLeader", leaderless, { "50m": 1 });
+    const led = { ...leads("naru-a", "1x60"), ...leads("naru-b", "1x60") };
+    await expectFiring("NaruOperatorNoLeader", led, { "50m": 0 });
+    const anothers = { 'leader_election_master_status{namespace="certs",pod="a",name="certs"}': "1x60" };
+    await expectFiring("NaruOperatorNoLeader", anothers, { "50m": 1 });
+  });
 });
 
 /** @param counts how many of the alert fire at which time */
@@ -90,31 +93,12 @@ async function expectFiring(
   series: Series,
   counts: Readonly<Record<string, number>>,
 ): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), "naru-alerts-"));
-  const file = join(folder, "test.yml");
-  const tests = {
-    rule_files: [ALERTS_FILE],
-    evaluation_interval: "1m",
-    tests: [
-      {
-        interval: "1m",
-        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-        promql_expr_test: Object.entries(counts).map(([eval_time, value]) => ({
-          expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`,
-          eval_time,
-          exp_samples: [{ labels: "{}", value }],
-        })),
-      },
-    ],
-  };
-  try {
-    await writeFile(file, stringify(tests));
-    await promisify(execFile)(promtool ?? "", ["test", "rules", file]).catch(
-      (thrown: { stdout?: string; stderr?: string }) => {
-        throw new Error(`${thrown.stdout ?? ""}${thrown.stderr ?? ""}`);
-      },
-    );
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await evaluate(
+    series,
+    Object.entries(counts).map(([eval_time, value]) => ({
+      expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`,
+      eval_time,
+      exp_samples: [{ labels: "{}", value }],
+    })),
+  );
 }

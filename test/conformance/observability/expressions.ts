@@ -12,6 +12,11 @@ export interface Alert {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** What a variable of Grafana's stands for when everything is shown: where nothing else is said, the values found. */
+function everything(dashboard: Dashboard, variable: string): string {
+  return dashboard.variables.find(({ name }) => name === variable)?.all ?? "(naru-system)";
+}
+
 /** Every query of a panel, with Grafana's variables as they are when everything is shown. */
 export function panelQueries(): { title: string; expr: string }[] {
   return [operatorDashboard, servingDashboard].flatMap((dashboard: Dashboard) =>
@@ -20,7 +25,9 @@ export function panelQueries(): { title: string; expr: string }[] {
         panel.queries.map((query: Query) => ({
           title: `${dashboard.title}: ${panel.title}: ${query.legend}`,
           // Of a Prometheus that scrapes every second.
-          expr: query.expr.replaceAll("$__rate_interval", "10s").replaceAll(/\$(namespace|serving)/g, ".*"),
+          expr: query.expr
+            .replaceAll("$__rate_interval", "10s")
+            .replaceAll(/\$(namespace|serving)/g, (_, name: string) => everything(dashboard, name)),
         })),
       ),
     ),
@@ -30,7 +37,10 @@ export function panelQueries(): { title: string; expr: string }[] {
 /** What the dashboards' own variables are filled from. */
 export function variableMetrics(): string[] {
   return [operatorDashboard, servingDashboard].flatMap(({ variables }) =>
-    variables.map(({ query }) => /^label_values\((\w+)/.exec(query)?.[1] ?? query),
+    variables.flatMap(({ query }) => {
+      const named = /^label_values\((?:(\w+)|\{__name__=~"([\w|]+)")/.exec(query);
+      return (named?.[1] ?? named?.[2] ?? query).split("|");
+    }),
   );
 }
 
