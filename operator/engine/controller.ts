@@ -272,7 +272,13 @@ export class Controller<Observed> {
       mayWrite: this.#mayWrite,
       wrote: (verb) => this.#metrics?.wrote(verb),
     });
-    const memory: Memory = { uid: resource.metadata.uid, expectations, writer, failures: [] };
+    const memory: Memory = {
+      uid: resource.metadata.uid,
+      expectations,
+      writer,
+      failures: [],
+      sameWordsUntil: 0,
+    };
     this.#memories.set(key, memory);
     return memory;
   }

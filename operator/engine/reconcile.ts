@@ -4,7 +4,7 @@ import type { Clock } from "./clock.ts";
 import { type Cluster, ClusterError } from "./cluster.ts";
 import type { Expectations } from "./expectations.ts";
 import type { ChildFailure, ControlledKind } from "./kind.ts";
-import { type KubeObject, type ObjectKind, refOf, sameKind } from "./objects.ts";
+import { type KubeObject, type ObjectKind, refKey, refOf, sameKind } from "./objects.ts";
 import { unwanted } from "./prune.ts";
 import { CONTROLLER_REVISION } from "./revisions.ts";
 import type { Writer } from "./writer.ts";
@@ -16,7 +16,15 @@ export interface Memory {
   readonly writer: Writer;
   /** Children that were refused at the last attempt. */
   failures: readonly ChildFailure[];
+  /** Monotonic milliseconds until which a refusal is told in the words that it had at first. */
+  sameWordsUntil: number;
 }
+
+/**
+ * Some refusals name a request, a port or a time, so that no two are alike. Status would change with each attempt, and a
+ * change of status is what the next attempt follows, without a pause and without end.
+ */
+const SAME_WORDS = 60_000;
 
 export interface Outcome {
   /** `conflict`: the resource had changed; nothing after status was written. */
@@ -78,12 +86,27 @@ export async function reconcile<Observed>(
     decision.prune === false ? [] : unwanted(owned, decision.children).filter((object) => !stay(object));
   failures.push(...(await deleteChildren(going, writer, tell)));
 
-  memory.failures = failures;
+  memory.failures = inKnownWords(failures, memory, clock.monotonic());
   const { requeueAfter } = decision;
   return {
     result: failures.length > 0 ? "refused" : "done",
     ...(requeueAfter === undefined ? {} : { requeueAfter }),
   };
+}
+
+function inKnownWords(
+  failures: readonly ChildFailure[],
+  memory: Memory,
+  now: number,
+): readonly ChildFailure[] {
+  if (failures.length === 0) return failures;
+  if (now >= memory.sameWordsUntil) {
+    memory.sameWordsUntil = now + SAME_WORDS;
+    return failures;
+  }
+  const isSame = (a: ChildFailure, b: ChildFailure): boolean =>
+    a.code === b.code && refKey(a.ref) === refKey(b.ref);
+  return failures.map((failure) => memory.failures.find((known) => isSame(known, failure)) ?? failure);
 }
 
 /**

@@ -52,6 +52,33 @@ describe("when the cluster refuses", () => {
     await engine.controller.stop();
   });
 
+  test("one child in other words each time, it is not tried without a pause", async () => {
+    const cluster = memoryCluster();
+    let attempts = 0;
+    cluster.beforeWrite = (_verb, ref) => {
+      if (ref.name !== "w-a") return;
+      attempts += 1;
+      throw new ClusterError("Forbidden", `denied by request ${attempts}`);
+    };
+    const kind = widgetKind({
+      decide: (resource, _observed, _now, failures = []) => ({
+        ...decideWidget(resource),
+        status: { refused: failures.map(({ message }) => message) },
+      }),
+    });
+    await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster, kind });
+    await engine.advance(10_000);
+    expect(attempts).toBeGreaterThan(2);
+    expect(attempts).toBeLessThan(40);
+    expect(cluster.stored(widgetRef("w"))?.status).toEqual({ refused: [expect.stringMatching(/ 1$/)] });
+    await engine.advance(300_000);
+    expect(cluster.stored(widgetRef("w"))?.status).not.toEqual({
+      refused: [expect.stringMatching(/ 1$/)],
+    });
+    await engine.controller.stop();
+  });
+
   test("a child that is then wanted no longer, status says so though nothing was written that would tell", async () => {
     const cluster = memoryCluster();
     cluster.beforeWrite = (_verb, ref) => {
