@@ -84,6 +84,17 @@ export const situations: readonly Situation[] = [
     },
   },
   {
+    name: "progressing-changed-while-paused",
+    status: "Progressing",
+    async make() {
+      const world = await inCanary();
+      world.annotate({ "naru.dev/action": `pause ${world.status.canary?.revision} 1` });
+      await world.tick(2);
+      world.set(withCanary(3));
+      return world;
+    },
+  },
+  {
     name: "healthy-promoted",
     status: "Healthy",
     async make() {
@@ -102,6 +113,23 @@ export const situations: readonly Situation[] = [
       await world.until("rolled back", () => world.status.lastRollout?.result === "RolledBack");
       await world.until("removed", () => world.status.canary === undefined);
       await world.tick(2);
+      return world;
+    },
+  },
+  {
+    name: "degraded-stuck",
+    status: "Degraded",
+    async make() {
+      const world = await deployed();
+      world.pods.behaviours.set(digest(2), { stuck: true });
+      world.set(spec({ model: model(2) }));
+      await world.tick(5);
+      const deployment = world.objects.get("Deployment", "digits");
+      if (deployment?.status === undefined) throw new Error("no Deployment");
+      deployment.status.conditions = [
+        { type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" },
+      ];
+      await world.reconcile();
       return world;
     },
   },
@@ -125,6 +153,18 @@ export const situations: readonly Situation[] = [
     async make() {
       const world = new World(spec({ model: model(1), replicas: 0 }));
       await world.tick(3);
+      return world;
+    },
+  },
+  {
+    name: "healthy-scaled-to-zero",
+    status: "Healthy",
+    async make() {
+      const autoscaling = { minReplicas: 0, maxReplicas: 4, scaleToZeroAfterSeconds: 10 };
+      const world = await deployed({ replicas: undefined, autoscaling, traffic: { router: "Always" } });
+      world.load = 0;
+      await world.until("asleep", () => world.condition("Ready")?.reason === "ScaledToZero", 30);
+      await world.tick(5);
       return world;
     },
   },
