@@ -1,6 +1,6 @@
 {{/*
 What the operator may do in the namespaces that it watches: in a ClusterRole, or in a Role of each. There is no Secret
-in it, no exec, and nothing that could give rights to anybody.
+in it, no exec, and no right over rights. What a Deployment may reach in a namespace, its maker reaches too.
 */}}
 {{- define "naru.rules.watched" -}}
 - apiGroups: [naru.dev]
