@@ -36,6 +36,8 @@ export interface ControllerOptions<Observed> {
 const CONCURRENCY = 8;
 /** Milliseconds that one `observe` may take. */
 const OBSERVE_LIMIT = 30_000;
+/** Milliseconds from a write of status to the next look for its sake: what it counts may be another at each of them. */
+const OWN_WRITE_PAUSE = 1000;
 /** Milliseconds after which every resource is decided again though nothing was seen to change: 10 hours. */
 const RESYNC = 36_000_000;
 
@@ -57,6 +59,8 @@ export class Controller<Observed> {
   readonly #owned = new OwnedIndex();
   readonly #memories = new Map<string, Memory>();
   readonly #seen = new Map<string, Seen>();
+  /** Keys that wait until the cache shows what was written. */
+  readonly #awaited = new Set<string>();
   /** Observations under way, which `stop` cuts off. */
   readonly #observing = new Set<AbortController>();
   #stopping = false;
@@ -98,7 +102,8 @@ export class Controller<Observed> {
           : priorityOfResource(event, this.#seen.get(key));
         if (event.type === "Deleted") this.#seen.delete(key);
         else this.#seen.set(key, seenOf(event.object));
-        this.#onChange(key, event, priority);
+        const ownWrite = !listing && priority !== priorities.User && !this.#awaited.has(key);
+        this.#onChange(key, event, priority, ownWrite ? OWN_WRITE_PAUSE : 0);
       }
     });
     listing = false;
@@ -116,9 +121,9 @@ export class Controller<Observed> {
     await this.#queue.shutDown();
   }
 
-  #onChange(key: string, { type, object }: WatchEvent, priority: Priority): void {
+  #onChange(key: string, { type, object }: WatchEvent, priority: Priority, after = 0): void {
     if (type === "Deleted") this.#memories.get(key)?.expectations.gone(object);
-    this.#queue.add(key, { priority });
+    this.#queue.add(key, { priority, after });
   }
 
   #resync(): void {
@@ -154,6 +159,7 @@ export class Controller<Observed> {
 
   /** Never throws: whatever goes wrong is logged and tried again. */
   async #process({ key, priority }: Taken): Promise<ReconcileResult> {
+    this.#awaited.delete(key);
     let resource: KubeObject | undefined;
     try {
       // Reading throws as well, while a kind is listed anew.
@@ -168,6 +174,7 @@ export class Controller<Observed> {
       const memory = this.#memoryOf(key, resource);
       const wait = memory.expectations.wait(this.#cluster);
       if (wait > 0) {
+        this.#awaited.add(key);
         this.#queue.add(key, { priority, after: wait });
         return "requeue";
       }
@@ -234,8 +241,8 @@ export class Controller<Observed> {
     this.#queue.retry(key, priority);
     if (thrown instanceof WritesFenced || this.#stopping) return "requeue";
     const message = messageOf(thrown);
-    const fields = { controller: this.name, key, attempt: this.#queue.failures(key), error: message };
-    this.#log.error(fields, "reconcile failed");
+    const attempt = this.#queue.failures(key);
+    this.#log.error({ controller: this.name, key, attempt, error: message }, "reconcile failed");
     if (resource !== undefined && !(thrown instanceof ClusterError)) {
       tellAbout(resource, this.#cluster)({ type: "Warning", reason: "ReconcileFailed", message });
     }

@@ -75,6 +75,24 @@ describe("what a reconcile writes", () => {
     await engine.controller.stop();
   });
 
+  test("status that is another at each look is written now and then, not at each of its own writes", async () => {
+    const cluster = memoryCluster();
+    // As the requests that a canary has answered, which rise from look to look.
+    let looks = 0;
+    const kind = widgetKind({
+      decide: (resource) => {
+        looks += 1;
+        return { ...decideWidget(resource), status: { looks } };
+      },
+    });
+    await cluster.applyAs("kubectl", widget("w", { children: [] }));
+    const engine = await startWidgets({ cluster, kind });
+    await engine.advance(10_000);
+    expect(looks).toBeGreaterThan(5);
+    expect(looks).toBeLessThan(15);
+    await engine.controller.stop();
+  });
+
   test("one request and no more where the server stores a value in a way of its own", async () => {
     const cluster = memoryCluster();
     cluster.defaults = (object) => {
