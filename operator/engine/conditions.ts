@@ -1,4 +1,5 @@
 import type { Condition } from "./objects.ts";
+import { cut } from "./text.ts";
 
 /**
  * `conditions` with `change` in the place of the condition of its type, or at the end. `lastTransitionTime` is kept
@@ -13,7 +14,8 @@ export function setCondition(
   const lastTransitionTime = before?.status === change.status ? before.lastTransitionTime : rfc3339(now);
   const after: Condition = {
     ...change,
-    message: change.message.slice(0, LONGEST_MESSAGE),
+    reason: cut(change.reason, LONGEST_REASON),
+    message: cut(change.message, LONGEST_MESSAGE),
     lastTransitionTime,
   };
   return before === undefined
@@ -25,8 +27,9 @@ export function findCondition(conditions: readonly Condition[], type: string): C
   return conditions.find((condition) => condition.type === type);
 }
 
-/** metav1.Condition's limit. */
+/** metav1.Condition's limits. */
 const LONGEST_MESSAGE = 32_768;
+const LONGEST_REASON = 1024;
 
 /** metav1.Time: whole seconds, UTC. */
 export function rfc3339(time: Date): string {

@@ -1,6 +1,7 @@
 import { shortHash } from "../engine/canonical.ts";
 import type { ClusterEvent } from "../engine/cluster.ts";
 import { refKey } from "../engine/objects.ts";
+import { cut } from "../engine/text.ts";
 
 /**
  * Which Events are written for what is told, with client-go's rules and numbers (EventCorrelator): what repeats raises
@@ -77,7 +78,7 @@ export class EventSeries {
     const combine = similar.messages.size >= SIMILAR_UNTIL_COMBINED && !similar.messages.has(hash);
     if (!combine) similar.messages.add(hash);
     touch(this.#similar, key, similar);
-    return cut(combine ? "(combined from similar events)" : message);
+    return cut(combine ? "(combined from similar events)" : message, LONGEST_MESSAGE);
   }
 
   #mayTell(about: string, monotonic: number): boolean {
@@ -97,9 +98,4 @@ function touch<T>(map: Map<string, T>, key: string, value: T): void {
     if (map.size <= KNOWN_SERIES) break;
     map.delete(oldest);
   }
-}
-
-/** At most so many characters, none of them half a pair. */
-function cut(message: string): string {
-  return message.length <= LONGEST_MESSAGE ? message : message.slice(0, LONGEST_MESSAGE).toWellFormed();
 }

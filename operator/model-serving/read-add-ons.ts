@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { KubeObject } from "../engine/objects.ts";
+import { cut } from "../engine/text.ts";
 import type { ObservedRoute, ObservedScaler } from "./observed.ts";
 
 /** Reads what others' controllers say of our children: autoscalers and Gateways. What is no condition counts as none. */
@@ -32,7 +33,12 @@ export function readScaler({ kind, status }: KubeObject): ObservedScaler {
   const failing = asked.find((condition) => condition?.status === "False");
   if (failing !== undefined) {
     const { reason, message } = failing;
-    return { kind, active: false, reason: reason || "NotReady", message: message.slice(0, LONGEST) };
+    return {
+      kind,
+      active: false,
+      reason: cut(reason, LONGEST) || "NotReady",
+      message: cut(message, LONGEST),
+    };
   }
   const active = asked.every((condition) => condition?.status === "True");
   return { kind, active: active ? true : undefined, reason: "", message: "" };
@@ -45,8 +51,8 @@ export function readRoute({ kind, status }: KubeObject): ObservedRoute {
     .filter(({ type }) => type === "Accepted" || type === "ResolvedRefs")
     .map(({ status: verdict, reason, message }) => ({
       status: verdict,
-      reason: reason || "NotAccepted",
-      message: message.slice(0, LONGEST),
+      reason: cut(reason, LONGEST) || "NotAccepted",
+      message: cut(message, LONGEST),
     }));
   return { kind, verdicts };
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type RouterConfig, routerConfig } from "../../lib/config/router.ts";
 import type { KubeObject } from "../engine/objects.ts";
 import { REVISION_LABEL } from "../engine/revisions.ts";
+import { cut } from "../engine/text.ts";
 import { ROLE_LABEL, type Role, TRACK_LABEL } from "./labels.ts";
 import { TRACKS } from "./names.ts";
 import type { ContainerProblem, ObservedPod, Workload } from "./observed.ts";
@@ -29,8 +30,7 @@ export function readWorkload(object: KubeObject): Workload {
     deadlineExceeded: conditions.some(
       ({ type, reason }) => type === "Progressing" && reason === "ProgressDeadlineExceeded",
     ),
-    podsRefused:
-      failure === undefined ? undefined : (failure.message ?? "no reason was given").slice(0, 1024),
+    podsRefused: failure === undefined ? undefined : cut(failure.message ?? "no reason was given", 1024),
   };
 }
 
@@ -84,8 +84,15 @@ const STUCK = new Set([
   "RunContainerError",
 ]);
 
+/** A reason of a condition. */
+const CODE = /^[A-Za-z][A-Za-z0-9_]{0,127}$/;
+
 /** What a runtime writes as its last word. */
-const lastWord = z.object({ code: z.string(), message: z.string(), remedy: z.string().optional() });
+const lastWord = z.object({
+  code: z.string().regex(CODE),
+  message: z.string(),
+  remedy: z.string().optional(),
+});
 
 function problemOf(status: ContainerStatus): ContainerProblem[] {
   if (status.ready) return [];
@@ -98,14 +105,14 @@ function problemOf(status: ContainerStatus): ContainerProblem[] {
     const word = parseLastWord(ended.message);
     if (word !== undefined) {
       const message = word.remedy === undefined ? word.message : `${word.message}: ${word.remedy}`;
-      return [{ container, code: word.code, message: message.slice(0, 1024) }];
+      return [{ container, code: word.code, message: cut(message, 1024) }];
     }
     if (terminated !== undefined || (waiting?.reason !== undefined && STUCK.has(waiting.reason))) {
       return [{ container, code: ended.reason ?? "ContainerFailed", message: endingOf(ended) }];
     }
   }
   if (waiting?.reason !== undefined && STUCK.has(waiting.reason)) {
-    return [{ container, code: waiting.reason, message: (waiting.message ?? waiting.reason).slice(0, 1024) }];
+    return [{ container, code: waiting.reason, message: cut(waiting.message ?? waiting.reason, 1024) }];
   }
   return [];
 }
@@ -117,7 +124,7 @@ function problemOf(status: ContainerStatus): ContainerProblem[] {
 function endingOf({ exitCode, message = "" }: { exitCode: number; message?: string }): string {
   const code = exitCode === 137 ? "exit code 137 (killed, or out of memory)" : `exit code ${exitCode}`;
   const line = message.trim().split("\n").at(-1) ?? "";
-  return line === "" ? code : `${code}; the last line of its log: ${line.slice(0, 512)}`;
+  return line === "" ? code : `${code}; the last line of its log: ${cut(line, 512)}`;
 }
 
 function parseLastWord(text: string | undefined): z.output<typeof lastWord> | undefined {

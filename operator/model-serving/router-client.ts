@@ -1,6 +1,7 @@
 import { type RouterConfig, type RouterReport, routerReport } from "../../lib/config/router.ts";
 import { PUSH_PURPOSE, type RouterOwner, SIGNATURE_HEADER } from "../../lib/config/router-push.ts";
 import { NaruError } from "../../lib/errors.ts";
+import { cut } from "../engine/text.ts";
 import type { PushRefusal } from "./observed.ts";
 import type { RouterSigner } from "./router-signer.ts";
 
@@ -65,7 +66,7 @@ async function refusalIn(response: Response, address: string): Promise<PushRefus
   const said = typeof answer === "object" && answer !== null && "error" in answer ? answer.error : undefined;
   return {
     code: code ?? "PushRefused",
-    message: (typeof said === "string" ? said : `it answers ${response.status}`).slice(0, LONGEST_REFUSAL),
+    message: cut(typeof said === "string" ? said : `it answers ${response.status}`, LONGEST_REFUSAL),
   };
 }
 

@@ -1,3 +1,4 @@
+import { cut } from "../../engine/text.ts";
 import type { Situation } from "../plan.ts";
 import { byCanary } from "../strategy.ts";
 import { promoting, type Rollout, rollingBack, started, tell, type UnderWay } from "./canary/rollout.ts";
@@ -16,8 +17,10 @@ const LONGEST = 256;
  * the revision that came after; and what was handled stays in status, so that nothing is done twice.
  */
 export function takeAction(situation: Situation, rollout: Rollout): Rollout {
-  const text = situation.annotations[ACTION_ANNOTATION]?.slice(0, LONGEST);
-  if (text === undefined || text === rollout.handledAction) return rollout;
+  const asked = situation.annotations[ACTION_ANNOTATION];
+  if (asked === undefined) return rollout;
+  const text = cut(asked, LONGEST);
+  if (text === rollout.handledAction) return rollout;
   const [verb = "", revision = ""] = text.split(" ");
   const handled = { ...rollout, handledAction: text };
   const done = VERBS.includes(verb) ? act(situation, handled, verb as Verb, revision) : undefined;

@@ -1,3 +1,4 @@
+import { cut } from "../../engine/text.ts";
 import type { Rule, Situation } from "../plan.ts";
 import { isRouted, routerConfigOf } from "../router-config.ts";
 import { byCanary } from "../strategy.ts";
@@ -72,7 +73,7 @@ export const canaryRollout: Rule = (situation, plan) => {
       ...(routed || canary.phase === "RollingBack" || rollout.stable?.name === canary.revision
         ? { generation: routerConfigOf(situation, { ...rollout, serving }).generation }
         : {}),
-      message: waitsFor(situation, underWay).slice(0, 4096),
+      message: cut(waitsFor(situation, underWay), 4096),
     },
     requeue: [canary.wantedWeightPercent === canary.weightPercent ? POLL_MILLISECONDS : CONFIRM_MILLISECONDS],
   };

@@ -56,3 +56,11 @@ test("setting the same again, at whatever time, changes nothing", () => {
     }),
   );
 });
+
+test("words that are too long are cut to what an API server stores, between two characters", () => {
+  const long = { ...ready, reason: "R".repeat(5000), message: `${"x".repeat(32_767)}😀` };
+  const [condition] = setCondition([], long, early);
+  expect(condition?.reason).toHaveLength(1024);
+  expect(condition?.message).toHaveLength(32_768);
+  expect(condition?.message.isWellFormed()).toBe(true);
+});

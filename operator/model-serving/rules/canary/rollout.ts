@@ -1,3 +1,4 @@
+import { cut } from "../../../engine/text.ts";
 import type { Numbers } from "../../analysis.ts";
 import type { CanaryStatus, LastRollout, Plan, Situation, Told } from "../../plan.ts";
 
@@ -97,7 +98,8 @@ export function rollingBack(
   const lastRollout: LastRollout = {
     revision: canary.revision,
     ...end,
-    message: end.message.slice(0, 4096),
+    reason: cut(end.reason, 1024),
+    message: cut(end.message, 4096),
     finishedAt: situation.now.toISOString(),
     attempt: canary.attempt,
     step: canary.step,
@@ -124,5 +126,5 @@ export function ended({ canary: _, ...rollout }: UnderWay): Rollout {
 }
 
 export function tell<T extends Rollout>(rollout: T, type: Told["type"], reason: string, message: string): T {
-  return { ...rollout, events: [...rollout.events, { type, reason, message: message.slice(0, 1024) }] };
+  return { ...rollout, events: [...rollout.events, { type, reason, message: cut(message, 1024) }] };
 }
