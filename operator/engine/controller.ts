@@ -15,9 +15,11 @@ import type { ControlledKind } from "./kind.ts";
 import type { Log } from "./log.ts";
 import type { ControllerMetrics, EngineMetrics, ReconcileResult } from "./metrics.ts";
 import type { KubeObject, ObjectRef } from "./objects.ts";
+import { Observations } from "./observations.ts";
 import { OwnedIndex } from "./owned-index.ts";
 import { type Priority, priorities, type Taken, WorkQueue } from "./queue.ts";
 import { type Memory, reconcile, tellAbout } from "./reconcile.ts";
+import { TakenNames } from "./taken-names.ts";
 import { sourcesOf, Watches } from "./watches.ts";
 import { Writer, WritesFenced } from "./writer.ts";
 
@@ -34,8 +36,6 @@ export interface ControllerOptions<Observed> {
 }
 
 const CONCURRENCY = 8;
-/** Milliseconds that one `observe` may take. */
-const OBSERVE_LIMIT = 30_000;
 /** Milliseconds from a write of status to the next look for its sake: what it counts may be another at each of them. */
 const OWN_WRITE_PAUSE = 1000;
 /** Milliseconds after which every resource is decided again though nothing was seen to change: 10 hours. */
@@ -61,8 +61,8 @@ export class Controller<Observed> {
   readonly #seen = new Map<string, Seen>();
   /** Keys that wait until the cache shows what was written. */
   readonly #awaited = new Set<string>();
-  /** Observations under way, which `stop` cuts off. */
-  readonly #observing = new Set<AbortController>();
+  readonly #taken = new TakenNames();
+  readonly #observations: Observations;
   #stopping = false;
   #cancelResync: (() => void) | undefined;
 
@@ -78,6 +78,7 @@ export class Controller<Observed> {
     this.#metrics = options.metrics?.controller(this.name, concurrency, () => this.#queue.inWork());
     this.#queue = new WorkQueue(clock, this.#metrics?.queue);
     this.#watches = new Watches(cluster, clock);
+    this.#observations = new Observations(clock, () => this.#metrics?.timedOut());
   }
 
   /** Resolves when what is there has been listed and reconciles have begun: never on half a cache. */
@@ -89,6 +90,8 @@ export class Controller<Observed> {
         if (source.owned) this.#owned.update(event);
         const priority = listing ? priorities.Backlog : priorities.Change;
         for (const key of source.keys(event)) this.#onChange(key, event, priority);
+        const freed = source.owned && event.type === "Deleted" ? this.#taken.whoWaitsFor(event.object) : [];
+        for (const key of freed) this.#onChange(key, event, priority);
       },
       () => this.#resync(),
       (thrown) =>
@@ -117,7 +120,7 @@ export class Controller<Observed> {
     this.#stopping = true;
     this.#cancelResync?.();
     this.#watches.stop();
-    for (const observation of this.#observing) observation.abort(new Error("the controller stops"));
+    this.#observations.cutOff(new Error("the controller stops"));
     await this.#queue.shutDown();
   }
 
@@ -166,6 +169,7 @@ export class Controller<Observed> {
       resource = this.#cluster.get(this.#refOf(key));
       if (resource === undefined) {
         this.#memories.delete(key);
+        this.#taken.set(key, []);
         this.#queue.forget(key);
         return "success";
       }
@@ -201,8 +205,9 @@ export class Controller<Observed> {
         clock: this.#clock,
         tell: tellAbout(resource, this.#cluster),
       },
-      (run) => this.#bounded(run),
+      (run) => this.#observations.run(run),
     );
+    this.#taken.set(key, memory.failures);
     if (result === "conflict") {
       // Soon: `wait` holds it until the cache shows what it was refused for.
       this.#queue.retry(key, priority);
@@ -247,26 +252,6 @@ export class Controller<Observed> {
       tellAbout(resource, this.#cluster)({ type: "Warning", reason: "ReconcileFailed", message });
     }
     return "error";
-  }
-
-  /** `observe` only reads, so it alone may be cut off: after OBSERVE_LIMIT, or when the controller stops. */
-  async #bounded(run: (signal: AbortSignal) => Promise<Observed>): Promise<Observed> {
-    const observation = new AbortController();
-    const { signal } = observation;
-    this.#observing.add(observation);
-    const cancel = this.#clock.after(OBSERVE_LIMIT, () => {
-      this.#metrics?.timedOut();
-      observation.abort(new Error(`observing took longer than ${OBSERVE_LIMIT / 1000} s`));
-    });
-    try {
-      return await new Promise<Observed>((resolve, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        run(signal).then(resolve, reject);
-      });
-    } finally {
-      cancel();
-      this.#observing.delete(observation);
-    }
   }
 
   #memoryOf(key: string, resource: KubeObject): Memory {

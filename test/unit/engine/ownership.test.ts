@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ClusterError } from "../../../operator/engine/cluster.ts";
 import { type KubeObject, ownerReferenceTo } from "../../../operator/engine/objects.ts";
 import {
+  CONFIG_MAP,
   configMapOf,
   configMapRef,
   decideWidget,
@@ -30,6 +31,19 @@ describe("what is somebody else's", () => {
     expect(cluster.events[0]).toMatchObject({ reason: "NameTaken", type: "Warning" });
     cluster.remove(configMapRef("w-a"));
     await engine.advance(1000);
+    expect(cluster.stored(configMapRef("w-a"))?.data).toEqual({ value: "1" });
+    await engine.controller.stop();
+  });
+
+  test("a name that was taken for long is used as soon as it is free", async () => {
+    const cluster = memoryCluster();
+    const theirs = { ...CONFIG_MAP, metadata: { name: "w-a", namespace: "default" } };
+    await cluster.applyAs("somebody", theirs);
+    await cluster.applyAs("kubectl", widget("w"));
+    const engine = await startWidgets({ cluster });
+    await engine.advance(400_000);
+    cluster.remove(configMapRef("w-a"));
+    await settled();
     expect(cluster.stored(configMapRef("w-a"))?.data).toEqual({ value: "1" });
     await engine.controller.stop();
   });
