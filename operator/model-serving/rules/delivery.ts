@@ -2,7 +2,13 @@ import type { KubeObject } from "../../engine/objects.ts";
 import { REVISION_LABEL } from "../../engine/revisions.ts";
 import { routerConfigMap } from "../children/config-map.ts";
 import { trackDeployments } from "../children/deployment.ts";
-import { podDisruptionBudget } from "../children/pdb.ts";
+import {
+  canaryDisruption,
+  type Disruption,
+  ONE_AT_A_TIME,
+  podDisruptionBudget,
+  stableDisruption,
+} from "../children/pdb.ts";
 import { routerDeployment } from "../children/router-deployment.ts";
 import { service } from "../children/service.ts";
 import { serviceAccount } from "../children/service-account.ts";
@@ -17,7 +23,7 @@ export const stablePods: Rule = (situation, plan) => ({
     ...plan.children,
     ...(needsAccount(situation, plan) ? [serviceAccount(situation)] : []),
     ...trackDeployments(situation, plan, "stable", plan.serving, plan.replicas),
-    ...budgets(situation, "stable", plan.serving),
+    ...budgets(situation, "stable", plan.serving, stableDisruption(situation)),
   ],
 });
 
@@ -30,13 +36,18 @@ export const canaryPods: Rule = (situation, plan) => {
       ...plan.children,
       ...trackDeployments(situation, plan, "canary", revision, plan.canaryReplicas),
       // In a promotion the canary carries all requests: evictions must leave it whole as well.
-      ...budgets(situation, "canary", revision),
+      ...budgets(situation, "canary", revision, canaryDisruption(situation, plan)),
     ],
   };
 };
 
 /** One a Deployment of the track: a graph without one of its steps answers nothing. */
-function budgets(situation: Situation, track: Track, { input }: Revision): KubeObject[] {
+function budgets(
+  situation: Situation,
+  track: Track,
+  { input }: Revision,
+  disruption: Disruption,
+): KubeObject[] {
   const { name } = situation;
   return [
     ...(input.pod === undefined
@@ -46,7 +57,7 @@ function budgets(situation: Situation, track: Track, { input }: Revision): KubeO
       name: stepName(name, node, track),
       selector: selectorOf(name, "step", track, node),
     })),
-  ].map((own) => podDisruptionBudget(situation, own));
+  ].map((own) => podDisruptionBudget(situation, { ...own, disruption }));
 }
 
 /** The router and the Services that it sends requests to. */
@@ -67,7 +78,11 @@ export const routerPods: Rule = (situation, plan) => {
       ...tracks,
       ...stepServices(situation, plan),
       routerDeployment(situation, plan),
-      podDisruptionBudget(situation, { name: routerName(name), selector: selectorOf(name, "router") }),
+      podDisruptionBudget(situation, {
+        name: routerName(name),
+        selector: selectorOf(name, "router"),
+        disruption: ONE_AT_A_TIME,
+      }),
     ],
   };
 };
