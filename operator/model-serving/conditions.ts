@@ -187,7 +187,10 @@ function rolloutComplete(situation: Situation, plan: Plan): Finding {
     const message = `revision ${target.name} was taken back (${lastRollout?.reason ?? ""}); ${stable?.name ?? ""} serves`;
     return no({ reason: lastRollout?.result ?? "RolledBack", message });
   }
-  if (stable?.name === target.name) return yes("Complete", `revision ${target.name} serves`);
+  if (stable?.name === target.name) {
+    const what = plan.replicas === 0 ? "is in place, with 0 replicas" : "serves";
+    return yes("Complete", `revision ${target.name} ${what}`);
+  }
   return no({ reason: "RollingUpdate", message: `revision ${serving.name} is not on every pod yet` });
 }
 

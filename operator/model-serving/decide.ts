@@ -116,7 +116,7 @@ function situate(
           spec,
           observed.kept,
           observed.settings.runtimeImage,
-          annotations[RUNTIME_IMAGE_ANNOTATION],
+          annotations[RUNTIME_IMAGE_ANNOTATION] || undefined,
         )
       : (stable ?? [...kept.values()].at(-1));
   if (target === undefined) return undefined;

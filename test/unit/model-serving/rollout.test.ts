@@ -39,6 +39,24 @@ describe("rolling updates", () => {
   });
 });
 
+test("an annotation for another runtime image that is empty asks for none", async () => {
+  const world = await deployed();
+  const image = () => world.objects.get("Deployment", "digits")?.spec?.template.spec?.containers[0]?.image;
+  const before = image();
+  world.annotate({ "naru.dev/runtime-image": "" });
+  await world.tick(2);
+  expect(image()).toBe(before);
+});
+
+test("of 0 replicas nobody says that they serve", async () => {
+  const world = await deployed({ replicas: 0 });
+  const { revision } = world.status;
+  expect(world.condition("RolloutComplete")).toMatchObject({
+    status: "True",
+    message: `revision ${revision} is in place, with 0 replicas`,
+  });
+});
+
 describe("canary", () => {
   test("good: it goes through its steps, is promoted, and no request is lost", async () => {
     const world = await deployed({ canary });
