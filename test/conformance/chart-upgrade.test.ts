@@ -1,16 +1,22 @@
+import { execFile } from "node:child_process";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CHART, runHelm } from "../../scripts/helm.ts";
+import type { KubeObject } from "../../operator/engine/objects.ts";
+import { CHART, findProgram, runHelm } from "../../scripts/helm.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { helmPath, missingHelm } from "../support/chart.ts";
+import { definitionsServed } from "../support/definitions.ts";
 import { kubectl } from "../support/kubectl.ts";
 
 /** As docs/install.md upgrades and goes back. */
 const KEPT = "--reset-then-reuse-values";
 
+if (findProgram("jq") === undefined)
+  console.log("skipped: the backup that docs/install.md shows: there is no jq");
 const missing = (await missingAssets()) ?? missingHelm();
 if (missing !== undefined) console.log(`skipped: the chart's upgrades: ${missing}`);
 
@@ -68,6 +74,37 @@ describe.skipIf(missing !== undefined)("an upgrade to a chart with values that t
     expect(await definitionOwner()).toBe("naru-c");
   });
 
+  test.skipIf(findProgram("jq") === undefined)("what the page backs up comes back", async () => {
+    const serving = async () =>
+      JSON.parse(
+        (await kubectl(server, ["get", "modelserving", "digits", "-o", "json"])).stdout,
+      ) as KubeObject;
+    await definitionsServed(server);
+    await kubectl(server, ["apply", "-f", join(CHART, "../../crds/examples/modelserving.yaml")]);
+    const status = JSON.stringify({ status: { revision: "abc" } });
+    const patch = ["--subresource=status", "--type=merge", "--patch", status];
+    await kubectl(server, ["patch", "modelserving", "digits", ...patch]);
+    const before = await serving();
+    expect(before.status).toEqual({ revision: "abc" });
+
+    const [command = ""] =
+      /^kubectl get modelservings --all-namespaces -o json [\s\S]*?(?=\n```)/m.exec(page()) ?? [];
+    const folder = join(newer, "..");
+    const env = {
+      ...process.env,
+      KUBECONFIG: server.kubeconfig,
+      PATH: `${dirname(server.kubectl)}:${process.env.PATH}`,
+    };
+    await promisify(execFile)("sh", ["-c", command], { cwd: folder, env });
+    await kubectl(server, ["delete", "modelservings", "--all", "--all-namespaces"]);
+    const said = await kubectl(server, ["apply", "-f", join(folder, "modelservings.json")]);
+    expect(said.stdout).toContain("modelserving.naru.dev/digits created");
+    const after = await serving();
+    expect(after.spec).toEqual(before.spec);
+    expect(after.metadata.uid).not.toBe(before.metadata.uid);
+    expect(after.status).toBeUndefined();
+  });
+
   function helm(...args: string[]): Promise<string> {
     return helmIn(SYSTEM, ...args);
   }
@@ -86,11 +123,14 @@ describe.skipIf(missing !== undefined)("an upgrade to a chart with values that t
 });
 
 test("docs/install.md upgrades in no other way", () => {
-  const page = readFileSync(join(CHART, "../../docs/install.md"), "utf8");
-  const commands = page.match(/^helm upgrade(?:.*\\\n)*.*$/gm) ?? [];
+  const commands = page().match(/^helm upgrade(?:.*\\\n)*.*$/gm) ?? [];
   expect(commands.length).toBeGreaterThan(2);
   for (const command of commands) expect(command.split(/\s+/)).toContain(KEPT);
 });
+
+function page(): string {
+  return readFileSync(join(CHART, "../../docs/install.md"), "utf8");
+}
 
 /** What Helm says of an object that another release holds. */
 const OWNED = /modelservings\.naru\.dev.*(invalid ownership|cannot be imported)/s;
