@@ -81,6 +81,8 @@ export class Reflector {
   /** Whether what the sink holds is true of some moment. */
   #listed = false;
   #failures = 0;
+  /** How many of the last failures were refusals, in a row. */
+  #refusals = 0;
   #heardAt: number;
 
   constructor(options: ReflectorOptions) {
@@ -152,11 +154,16 @@ export class Reflector {
       this.#heard();
       this.#take(line as unknown as WatchLine);
       events += 1;
-      this.#failures = 0;
+      this.#recovered();
     }
     signal.throwIfAborted();
-    if (clock.monotonic() - from >= this.#timing.healthyAfter) this.#failures = 0;
+    if (clock.monotonic() - from >= this.#timing.healthyAfter) this.#recovered();
     else if (events === 0) throw new ClusterError("Unavailable", `watch of ${path}: it ended at once`);
+  }
+
+  #recovered(): void {
+    this.#failures = 0;
+    this.#refusals = 0;
   }
 
   #heard(): void {
@@ -183,13 +190,14 @@ export class Reflector {
     this.#failures += 1;
     const fields = { kind: kind.kind, path, error: messageOf(thrown), failures: this.#failures };
     const code = thrown instanceof ClusterError ? thrown.code : undefined;
+    this.#refusals = code === "Forbidden" || code === "NotFound" ? this.#refusals + 1 : 0;
     if (thrown instanceof ApiError && thrown.expired) {
       this.#version = undefined;
       log.info(fields, "the server knows the version no more: listing again");
-    } else if (code !== "Forbidden" && code !== "NotFound") {
+    } else if (this.#refusals === 0) {
       log.warn(fields, "listing or watching failed");
       sink.state("unreachable");
-    } else if (!this.#listed || this.#failures >= believedRefusals) {
+    } else if (!this.#listed || this.#refusals >= believedRefusals) {
       if (this.#listed || failures === 0) log.warn(fields, "the kind can't be read");
       this.#listed = false;
       this.#version = undefined;

@@ -240,6 +240,26 @@ describe("a reflector", () => {
     expect(askedFor(false)).toHaveLength(1);
   });
 
+  test("a refusal after a long outage is one refusal: a server that starts knows not everything yet", async () => {
+    const away = Array.from({ length: 8 }, () => refuse(503, "ServiceUnavailable"));
+    const { idle, states, told } = await reflect(
+      {
+        lists: [list([item("a", 1)], 7)],
+        watches: [
+          ...away,
+          refuse(403, "Forbidden"),
+          refuse(404, "NotFound"),
+          watch(event("MODIFIED", item("a", 8))),
+        ],
+      },
+      { timing: { believedRefusals: 3 } },
+    );
+    await idle();
+    expect(told).toEqual(["Added a 1", "Modified a 8"]);
+    expect(states).not.toContain("forbidden");
+    expect(states).not.toContain("absent");
+  });
+
   test("refusals that stay are told, and the kind is listed again once it may be read", async () => {
     const forbidden = Array.from({ length: 3 }, () => refuse(403, "Forbidden"));
     const { askedFor, idle, states } = await reflect(
