@@ -84,13 +84,10 @@ describe.skipIf(missing !== undefined)(
 
     /** The chart with these values, and the operator's program as its Deployment starts it, as its account. */
     async function installed(...values: string[]): Promise<OperatorProcess> {
-      const leftOver = [
-        "clusterroles,clusterrolebindings",
-        "-l",
-        "app.kubernetes.io/part-of=naru",
-        "--ignore-not-found",
-      ];
-      await kubectl(server, ["delete", ...leftOver]);
+      // Rights that an installation before this one left would make up for those that this one lacks.
+      const ours = ["-l", "app.kubernetes.io/part-of=naru", "--ignore-not-found"];
+      await kubectl(server, ["delete", "clusterroles,clusterrolebindings", ...ours]);
+      await kubectl(server, ["delete", "roles,rolebindings", "--all-namespaces", ...ours]);
       const objects = await rendered("--no-hooks", ...values);
       await apply(objects);
       await definitionsServed(server);
