@@ -3,7 +3,8 @@ import { isSettled, workloadsOf } from "../workloads.ts";
 
 /**
  * How a rolling update makes room. It adds pods before it takes any away, unless accelerators are asked for and the
- * scheduler has just said that one more pod has no place: then old ones go first, until this update is through.
+ * scheduler, or a quota, has just said that one more pod has no place: then old ones go first, until this update is
+ * through.
  */
 export const surge: Rule = (situation, plan) => {
   const { spec, before } = situation;
@@ -30,11 +31,17 @@ function isTight(situation: Situation, plan: Plan): boolean {
   return oldLeft && unplaced(situation, plan) !== undefined;
 }
 
-/** The scheduler's word on a new pod of the stable track that found no place. */
-function unplaced({ observed }: Situation, plan: Plan): string | undefined {
-  return observed.pods.find(
-    (pod) => pod.track === "stable" && pod.revision === plan.serving.name && pod.unschedulable !== undefined,
-  )?.unschedulable;
+/**
+ * Why a new pod of the stable track has no place: the scheduler's word on it, or a quota's. What is refused for what it
+ * is would be refused with more room as well.
+ */
+function unplaced(situation: Situation, { serving }: Plan): string | undefined {
+  const pod = situation.observed.pods.find(
+    ({ track, revision, unschedulable }) =>
+      track === "stable" && revision === serving.name && unschedulable !== undefined,
+  );
+  const refusals = workloadsOf(situation, "stable", serving).map((workload) => workload?.podsRefused);
+  return pod?.unschedulable ?? refusals.find((refusal) => refusal?.includes("exceeded quota"));
 }
 
 function told(situation: Situation, plan: Plan): Told {

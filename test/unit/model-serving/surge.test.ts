@@ -32,6 +32,25 @@ describe("the surge of a rolling update", () => {
     expect(rollingUpdate(world)).toEqual({ maxSurge: "25%", maxUnavailable: 0 });
   });
 
+  test("gives way where a quota admits no accelerator more, as where there is none", async () => {
+    const world = await deployed({ ...accelerated, replicas: 3 });
+    world.pods.quota = 3;
+    await rollOut(world, { ...accelerated, replicas: 3 }, 10);
+    expect(world.events.filter((reason) => reason === "NoSurge")).toHaveLength(1);
+    expect(world.lost).toBe(0);
+    await world.tick();
+    expect(rollingUpdate(world)).toEqual({ maxSurge: "25%", maxUnavailable: 0 });
+  });
+
+  test("takes no old pod away for new ones that are refused for what they are", async () => {
+    const world = await deployed({ ...accelerated, replicas: 3 });
+    world.pods.refused = "violates PodSecurity";
+    world.set(spec({ model: model(2), ...accelerated, replicas: 3 }));
+    await world.tick(20);
+    expect(world.podsOf("digits")).toHaveLength(3);
+    expect(rollingUpdate(world)).toEqual({ maxSurge: "25%", maxUnavailable: 0 });
+  });
+
   test("with one replica and one accelerator, says that nothing serves meanwhile before a request is lost", async () => {
     const world = await deployed({ ...accelerated, replicas: 1 });
     world.pods.places = 1;

@@ -50,8 +50,12 @@ export class WorldPods {
   places = Number.POSITIVE_INFINITY;
   /** The API server's words, while it takes no new pod. */
   refused: string | undefined;
+  /** Serving pods that the API server takes. */
+  quota = Number.POSITIVE_INFINITY;
   readonly #objects: WorldObjects;
   readonly #resource: string;
+  /** What was said of the last pod that a Deployment could not make. */
+  readonly #refusals = new Map<string, string>();
   #serial = 0;
 
   constructor(objects: WorldObjects, resource: string) {
@@ -92,10 +96,7 @@ export class WorldPods {
         updatedReplicas: left.filter((pod) => isOf(pod, deployment)).length,
         readyReplicas: ready,
         availableReplicas: ready,
-        conditions:
-          this.refused === undefined || left.length >= (deployment.spec?.replicas ?? 1)
-            ? []
-            : [{ type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: this.refused }],
+        conditions: this.#conditionsOf(name),
       };
     }
   }
@@ -111,10 +112,27 @@ export class WorldPods {
     const own = this.of(metadata.name);
     const fresh = own.filter((pod) => isOf(pod, deployment));
     const [old] = own.filter((pod) => !fresh.includes(pod));
+    this.#refusals.delete(metadata.name);
     if (fresh.length < replicas && own.length < most) {
-      if (this.refused === undefined) this.#create(metadata.name, template, now);
+      const refusal = this.#refusalOf(template);
+      if (refusal === undefined) this.#create(metadata.name, template, now);
+      else this.#refusals.set(metadata.name, refusal);
     } else if (fresh.length > replicas) leave(fresh.at(-1));
     if (own.filter((pod) => pod.ready).length > least || replicas === 0) leave(old);
+  }
+
+  #refusalOf(template: PodTemplateSpec): string | undefined {
+    if (this.refused !== undefined || isRouter({ template })) return this.refused;
+    const serving = this.all.filter((pod) => !isRouter(pod)).length;
+    if (serving < this.quota) return undefined;
+    return `exceeded quota: gpus, requested: 1, used: ${serving}, limited: ${this.quota}`;
+  }
+
+  #conditionsOf(deployment: string) {
+    const message = this.#refusals.get(deployment);
+    return message === undefined
+      ? []
+      : [{ type: "ReplicaFailure", status: "True", reason: "FailedCreate", message }];
   }
 
   #create(deployment: string, template: PodTemplateSpec, born: number): void {
@@ -190,7 +208,7 @@ export function revisionOf({ template }: WorldPod): string {
   return template.metadata?.labels?.["naru.dev/revision"] ?? "";
 }
 
-function isRouter({ template }: WorldPod): boolean {
+function isRouter({ template }: Pick<WorldPod, "template">): boolean {
   return template.metadata?.labels?.["naru.dev/role"] === "router";
 }
 
