@@ -74,10 +74,12 @@ export interface ObservedScaler {
   readonly message: string;
 }
 
-/** A route and what Gateways said of it: each a condition of one of its parents. */
+/** A route and what Gateways said of it as it is now: each a condition of one of its parents. */
 export interface ObservedRoute {
   readonly kind: string;
   readonly verdicts: readonly {
+    /** `namespace/name`. */
+    readonly gateway: string;
     readonly status: string;
     readonly reason: string;
     readonly message: string;

@@ -11,11 +11,19 @@ const conditions = z.array(
     status: z.string(),
     reason: z.string().default(""),
     message: z.string().default(""),
+    observedGeneration: z.number().optional(),
   }),
 );
 const scalerStatus = z.object({ conditions: conditions.default([]) });
 const routeStatus = z.object({
-  parents: z.array(z.object({ conditions: conditions.default([]) })).default([]),
+  parents: z
+    .array(
+      z.object({
+        parentRef: z.object({ name: z.string(), namespace: z.string().optional() }),
+        conditions: conditions.default([]),
+      }),
+    )
+    .default([]),
 });
 
 /** Status shows them; a stranger's controller must not fill it. */
@@ -44,15 +52,28 @@ export function readScaler({ kind, status }: KubeObject): ObservedScaler {
   return { kind, active: active ? true : undefined, reason: "", message: "" };
 }
 
-export function readRoute({ kind, status }: KubeObject): ObservedRoute {
+export function readRoute({ kind, status, metadata }: KubeObject): ObservedRoute {
+  const { namespace = "", generation = 0 } = metadata;
   const parents = routeStatus.safeParse(status ?? {}).data?.parents ?? [];
-  const verdicts = parents
-    .flatMap((parent) => parent.conditions)
-    .filter(({ type }) => type === "Accepted" || type === "ResolvedRefs")
-    .map(({ status: verdict, reason, message }) => ({
-      status: verdict,
-      reason: cut(reason, LONGEST) || "NotAccepted",
-      message: cut(message, LONGEST),
-    }));
+  const verdicts = parents.flatMap(({ parentRef, conditions }) =>
+    conditions
+      .filter(({ type }) => type === "Accepted" || type === "ResolvedRefs")
+      // An answer to what the route was before says nothing of what it is.
+      .filter(({ observedGeneration = generation }) => observedGeneration >= generation)
+      .map(({ status: verdict, reason, message }) => ({
+        gateway: gatewayOf(parentRef, namespace),
+        status: verdict,
+        reason: cut(reason, LONGEST) || "NotAccepted",
+        message: cut(message, LONGEST),
+      })),
+  );
   return { kind, verdicts };
+}
+
+/** `namespace/name` of the Gateway that a route in `namespace` names. */
+export function gatewayOf(
+  parentRef: { readonly name: string; readonly namespace?: string | undefined },
+  namespace: string,
+): string {
+  return `${parentRef.namespace ?? namespace}/${parentRef.name}`;
 }

@@ -1,12 +1,14 @@
 import { notServed } from "../not-served.ts";
 import type { Plan, Situation } from "../plan.ts";
+import { gatewayOf } from "../read-add-ons.ts";
 import { routeKinds } from "../rules/network.ts";
 import { type Finding, no, unknown, yes } from "./finding.ts";
 
 /** Whether the Gateways carry the routes: not asked where none is named. */
 export function routesAccepted(situation: Situation, plan: Plan): Finding | undefined {
-  const { spec, observed, name } = situation;
-  if (spec.traffic?.parentRefs === undefined) return undefined;
+  const { spec, observed, name, namespace } = situation;
+  const parentRefs = spec.traffic?.parentRefs;
+  if (parentRefs === undefined) return undefined;
   const kinds = routeKinds(plan);
   const absent = kinds.find((kind) => !observed.serves(kind));
   if (absent !== undefined) {
@@ -21,14 +23,18 @@ export function routesAccepted(situation: Situation, plan: Plan): Finding | unde
       return no({ reason: refused.reason, message });
     }
   }
-  const waiting = kinds.find(
-    ({ kind }) => !routes.some((route) => route.kind === kind && route.verdicts.length > 0),
-  );
+  const [waiting] = kinds.flatMap(({ kind }) => {
+    const answered = routes.filter((route) => route.kind === kind).flatMap(({ verdicts }) => verdicts);
+    const silent = parentRefs
+      .map((parentRef) => gatewayOf(parentRef, namespace))
+      .find((asked) => !answered.some(({ gateway }) => gateway === asked));
+    return silent === undefined ? [] : [{ kind, silent }];
+  });
   return waiting === undefined
     ? yes("Accepted", "every Gateway carries the routes")
     : unknown(
         "NotAcceptedYet",
-        `no Gateway has answered for ${waiting.kind} ${name} yet: see that traffic.parentRefs names one that is there`,
+        `Gateway ${waiting.silent} has not answered for ${waiting.kind} ${name} yet: see that it is there, as traffic.parentRefs names it`,
       );
 }
 

@@ -84,6 +84,41 @@ describe("routes of the Gateway API", () => {
   });
 });
 
+describe("whether every Gateway carries a route", () => {
+  const http = { image: "a", httpPort: 8000, readiness: { httpPath: "/ready" } };
+  const parentRefs = [{ name: "public", namespace: "gateways" }, { name: "internal" }];
+  const accepted = { type: "Accepted", status: "True", reason: "Accepted", message: "" };
+  const routed = () => applied({ model: undefined, container: http, traffic: { parentRefs } }, "HTTPRoute");
+  const answer = async (world: World, parents: object[]) => {
+    const route = world.objects.get("HTTPRoute", "digits");
+    if (route !== undefined) route.status = { parents };
+    await world.tick();
+  };
+
+  test("is not known before each of them has answered", async () => {
+    const world = await routed();
+    const first = { parentRef: parentRefs[0], conditions: [accepted] };
+    await answer(world, [first]);
+    expect(world.condition("RoutesAccepted")).toMatchObject({ status: "Unknown", reason: "NotAcceptedYet" });
+    expect(world.condition("RoutesAccepted")?.message).toContain("default/internal");
+    const internal = { parentRef: { name: "internal", namespace: "default" }, conditions: [accepted] };
+    await answer(world, [first, internal]);
+    expect(world.condition("RoutesAccepted")?.status).toBe("True");
+  });
+
+  test("is not known from an answer to what the route was before", async () => {
+    const world = await routed();
+    const conditions = [{ ...accepted, observedGeneration: 1 }];
+    const answers = parentRefs.map((parentRef) => ({ parentRef, conditions }));
+    await answer(world, answers);
+    expect(world.condition("RoutesAccepted")?.status).toBe("True");
+    const hostnames = ["digits.example"];
+    world.set(spec({ container: http, traffic: { parentRefs, hostnames } }));
+    await world.tick(2);
+    expect(world.condition("RoutesAccepted")).toMatchObject({ status: "Unknown", reason: "NotAcceptedYet" });
+  });
+});
+
 describe("a ServiceMonitor", () => {
   const observability = { serviceMonitor: { labels: { release: "prometheus" }, intervalSeconds: 15 } };
 
