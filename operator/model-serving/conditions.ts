@@ -2,11 +2,11 @@ import { findCondition, setCondition } from "../engine/conditions.ts";
 import type { Condition } from "../engine/objects.ts";
 import { type Finding, type Judge, no, unknown, yes } from "./conditions/finding.ts";
 import { serviceMonitorApplied } from "./conditions/monitoring.ts";
+import { anyPlaceProblem, problemsOf, routersProblem } from "./conditions/problems.ts";
 import { routesAccepted } from "./conditions/routes.ts";
 import { scalingActive } from "./conditions/scaling.ts";
 import { routerName } from "./names.ts";
 import { notServed } from "./not-served.ts";
-import type { ContainerProblem } from "./observed.ts";
 import type { Plan, Situation } from "./plan.ts";
 import { isScalable, scalerOf } from "./rules/autoscaling.ts";
 import { routeKinds } from "./rules/network.ts";
@@ -55,8 +55,9 @@ function ready(situation: Situation, plan: Plan): Finding {
     }
     const broken = pods === 0 ? problemsOf(situation)[0] : undefined;
     if (broken !== undefined) return no({ reason: broken.code, message: broken.message });
-    const message = `no router is ready: see the events and logs of the pods of Deployment ${routerName(situation.name)}`;
-    return no({ reason: "RoutersNotReady", message });
+    const why = routersProblem(situation);
+    const see = `see the events and logs of the pods of Deployment ${routerName(situation.name)}`;
+    return no({ reason: "RoutersNotReady", message: `no router is ready: ${why ?? see}` });
   }
   if (pods === 0) {
     if (plan.replicas === 0 && spec.autoscaling !== undefined && behindRouter) {
@@ -92,7 +93,7 @@ function progressing(situation: Situation, plan: Plan): Finding {
   }
   if (!isSettled(situation, "stable", serving, replicas)) {
     const [problem] = problemsOf(situation);
-    const waits = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
+    const waits = problem === undefined ? anyPlaceProblem(situation) : `${problem.code}: ${problem.message}`;
     const workload = servingWorkload(situation, "stable");
     // Until the Deployment's controller has seen the new template, it still counts pods of the one before.
     const counted = workload?.revision === serving.name && workload.current;
@@ -107,7 +108,8 @@ function progressing(situation: Situation, plan: Plan): Finding {
   const routers = situation.observed.routers.filter((router) => router.ready).length;
   const allRouters = situation.spec.traffic?.routerReplicas ?? 2;
   if (routing === "Router" && routers < allRouters) {
-    return yes("RoutersStarting", `${routers} of ${allRouters} routers are ready`);
+    const parts = [`${routers} of ${allRouters} routers are ready`, routersProblem(situation)];
+    return yes("RoutersStarting", parts.filter((part) => part !== undefined).join("; "));
   }
   const wanted = wantsRouter(situation, plan) ? "Router" : "Direct";
   if (routing !== wanted) {
@@ -131,7 +133,9 @@ function degraded(situation: Situation, plan: Plan): Finding {
   const late = lateWorkload(situation, plan);
   if (late !== undefined) {
     const [problem] = problemsOf(situation);
-    const why = problem === undefined ? placeProblem(situation) : `${problem.code}: ${problem.message}`;
+    const ofServing =
+      problem === undefined ? anyPlaceProblem(situation) : `${problem.code}: ${problem.message}`;
+    const why = late === routerName(situation.name) ? routersProblem(situation) : ofServing;
     return yes(
       "ProgressDeadlineExceeded",
       `Deployment ${late} makes no progress: ${why ?? "see the events and logs of its pods"}`,
@@ -229,29 +233,13 @@ function readyPods(situation: Situation, plan: Plan): number {
 /** Why no pod answers though none has a problem of its own. */
 function unreadyPods(situation: Situation, plan: Plan): string {
   const gap = plan.serving.name === plan.stable?.name ? undefined : interruption(plan);
-  const place = placeProblem(situation);
+  const place = anyPlaceProblem(situation);
   const parts = [
     place === undefined ? "no pod is ready yet" : "no pod is ready",
     place,
     plan.stable === undefined ? undefined : gap,
   ];
   return parts.filter((part) => part !== undefined).join("; ");
-}
-
-/** Problems of serving pods, those of what spec asks for first. */
-function problemsOf({ observed, target }: Situation): readonly ContainerProblem[] {
-  const pods = observed.pods.filter((pod) => pod.role !== "router" && !pod.leaving);
-  const wanted = pods.filter((pod) => pod.revision === target.name);
-  return [...wanted, ...pods].flatMap((pod) => pod.problems);
-}
-
-function placeProblem({ observed }: Situation): string | undefined {
-  const reason = observed.pods.find((pod) => pod.unschedulable !== undefined)?.unschedulable;
-  if (reason !== undefined) return `a pod has no place: ${reason}`;
-  const refused = [...observed.workloads.values()].find(({ podsRefused }) => podsRefused !== undefined);
-  return refused === undefined
-    ? undefined
-    : `a pod of ${refused.name} is not admitted: ${refused.podsRefused}`;
 }
 
 /** A Deployment of the stable track or of the routers that has made no progress for too long. */

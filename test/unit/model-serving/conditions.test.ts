@@ -148,6 +148,27 @@ test("a resource that serves nothing says what would make it serve", async () =>
   expect(world.condition("Ready")?.status).toBe("True");
 });
 
+test("where no router starts, Ready, Progressing and the alarm say why", async () => {
+  const world = await deployed({ canary });
+  for (const router of world.traffic.routers.values()) router.dead = true;
+  for (const pod of world.podsOf("digits-router")) {
+    pod.problem = { container: "router", code: "ImagePullBackOff", message: "no such image" };
+  }
+  await world.tick(2);
+  const why = "ImagePullBackOff: no such image";
+  expect(world.condition("Ready")).toMatchObject({ status: "False", reason: "RoutersNotReady" });
+  expect(world.condition("Ready")?.message).toContain(why);
+  expect(world.condition("Progressing")?.message).toContain(why);
+  const late = { type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" };
+  await world.reconcile();
+  const router = world.objects.get("Deployment", "digits-router");
+  if (router?.status === undefined) throw new Error("no router");
+  router.status.conditions = [late];
+  await world.reconcile();
+  expect(world.condition("Degraded")).toMatchObject({ status: "True", reason: "ProgressDeadlineExceeded" });
+  expect(world.condition("Degraded")?.message).toContain(why);
+});
+
 describe("Progressing", () => {
   test("and Ready say why the API server admits no pod", async () => {
     const world = new World(spec({ model: model(1) }));
