@@ -36,7 +36,9 @@ export const modelServingSpec = withRules(
       .min(0)
       .max(10_000)
       .optional()
-      .describe("Pods. Absent, and without autoscaling: 1. `kubectl scale` works where it is set."),
+      .describe(
+        "Pods. Absent, and without autoscaling: as many as there are, 1 at first. `kubectl scale` works where it is set.",
+      ),
     autoscaling: autoscaling.optional(),
     server: server.optional(),
     ingress: ingress.optional(),
