@@ -3,11 +3,14 @@ import { eventually } from "../support/eventually.ts";
 import { missingProxies } from "../zero-loss/proxies/missing.ts";
 import { missingCluster } from "./support/cluster.ts";
 import {
+  drain,
   evict,
   KEPT_MILLISECONDS,
   keepsReadiness,
   killOperator,
   leader,
+  nodeOf,
+  openNodes,
   RESTART_KUBELET,
   replaced,
   restartKubelet,
@@ -52,6 +55,25 @@ describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
           await replaced(serving, first, 2);
           await eventually("the second eviction", () => evict(namespace, second), 60_000);
           await replaced(serving, second, 2);
+        },
+      }));
+    });
+
+    it("a node that is drained leaves its pods to others, and loses nothing", async ({ skip }) => {
+      if ((await openNodes(namespace)).length < 2) skip("there is no second node for the pods of the first");
+      await losesNothing(namespace, (serving) => ({
+        name: "drain",
+        spec: storedSpec("v1"),
+        async disturb() {
+          const node = await nodeOf(serving);
+          await drain(namespace, node, async () => {
+            await eventually(
+              "both pods to be ready elsewhere",
+              () => serving.status()?.readyReplicas === 2,
+              60_000,
+            );
+            expect(await nodeOf(serving)).not.toBe(node);
+          });
         },
       }));
     });

@@ -38,6 +38,41 @@ export async function replaced(serving: Serving, pod: string, ready: number): Pr
   );
 }
 
+/** Names of the nodes on which pods may start. */
+export async function openNodes(namespace: Namespace): Promise<readonly string[]> {
+  const nodes = await namespace.list("nodes");
+  return nodes
+    .filter(({ spec }) => (spec as { unschedulable?: boolean }).unschedulable !== true)
+    .map(({ metadata }) => metadata.name);
+}
+
+/** The node of one of the serving pods. */
+export async function nodeOf(serving: Serving): Promise<string> {
+  const [pod] = await serving.pods("inference");
+  const node = (pod?.spec as { nodeName?: string } | undefined)?.nodeName;
+  if (node === undefined) throw new Error("no serving pod is on a node");
+  return node;
+}
+
+/** `kubectl drain` of what the namespace has on the node, `meanwhile` a look at what is there then; takes the node back. */
+export async function drain(
+  namespace: Namespace,
+  node: string,
+  meanwhile: () => Promise<void>,
+): Promise<void> {
+  const limit = `--timeout=${REPLACED_MILLISECONDS / 1000}s`;
+  try {
+    await namespace.run([
+      ...["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", limit],
+      // Pods of others on the node are not ours to move.
+      ...["--pod-selector", "naru.dev/model-serving"],
+    ]);
+    await meanwhile();
+  } finally {
+    await namespace.run(["uncordon", node]);
+  }
+}
+
 /** Name of the operator's pod that leads. */
 export async function leader(namespace: Namespace): Promise<string> {
   const holder = await namespace.run([
