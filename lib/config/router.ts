@@ -4,6 +4,9 @@ import { httpConfig } from "./inference.ts";
 /**
  * What the operator tells a router: as `router.json` in NARU_CONFIG_DIR when it starts, and from then on by
  * `PUT /naru/config` on its admin port, since a mounted ConfigMap reaches a pod only after 60 to 90 s.
+ *
+ * A field that a router does not know is refused, since it can't do what is asked for. Routers outlive upgrades of the
+ * operator, which therefore sends no field that nobody asked for: what is added here is optional.
  */
 
 /** Where a revision or a node answers: a Service by name, as `http://digits-stable.default.svc:80`. */

@@ -1,5 +1,5 @@
 import type { Pod } from "kubernetes-types/core/v1.js";
-import type { RouterConfig, RouterReport } from "../../lib/config/router.ts";
+import type { RouterReport } from "../../lib/config/router.ts";
 import { NaruError } from "../../lib/errors.ts";
 import type { Cluster } from "../engine/cluster.ts";
 import type { KubeObject } from "../engine/objects.ts";
@@ -11,6 +11,7 @@ import { podsOf } from "./own-pods.ts";
 import { hasEnded, readPod, readRouterConfig, readRouting, readWorkload } from "./read.ts";
 import { readRoute, readScaler } from "./read-add-ons.ts";
 import type { RouterClient, RouterPush } from "./router-client.ts";
+import type { SentConfig } from "./router-config.ts";
 import { isIssued } from "./router-sequence.ts";
 import type { OperatorSettings } from "./settings.ts";
 
@@ -109,8 +110,8 @@ async function reach(
  * Whether there is nothing to tell a router. One that skipped a configuration and is back at what it had must hear the
  * number all the same: it would take the one it skipped from whoever recorded that.
  */
-function isTold({ generation, sequence }: RouterReport, wanted: RouterConfig): boolean {
-  return generation === wanted.generation && (sequence === undefined || sequence >= wanted.sequence);
+function isTold({ generation, sequence }: RouterReport, wanted: SentConfig): boolean {
+  return generation === wanted.generation && (sequence === undefined || sequence >= (wanted.sequence ?? 0));
 }
 
 /** `host:port` of a pod's admin port: its own address and its declared port, never one from `spec`. */

@@ -1,8 +1,9 @@
-import type { RouterConfig, RouterReport } from "../../lib/config/router.ts";
+import type { RouterReport } from "../../lib/config/router.ts";
 import type { ObjectKind } from "../engine/objects.ts";
 import type { Revision as Kept } from "../engine/revisions.ts";
 import type { Role } from "./labels.ts";
 import type { Track } from "./names.ts";
+import type { SentConfig } from "./router-config.ts";
 import type { OperatorSettings } from "./settings.ts";
 
 /** What was seen of a Deployment. Counts are pods; its status may speak of an older spec (`current` is false). */
@@ -98,7 +99,7 @@ export interface Observed {
   /** Who the pods behind the main Service are; undefined before it exists. */
   readonly routing: "Direct" | "Router" | undefined;
   /** The configuration that routers are to have, as it was applied. */
-  readonly routerConfig: RouterConfig | undefined;
+  readonly routerConfig: SentConfig | undefined;
   /** Two for a moment, where one takes the place of the other. */
   readonly scalers: readonly ObservedScaler[];
   readonly routes: readonly ObservedRoute[];

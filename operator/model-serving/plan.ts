@@ -1,11 +1,11 @@
 import type { ModelServingSpec, ModelServingStatus } from "../../crds/model-serving.ts";
-import type { RouterConfig } from "../../lib/config/router.ts";
 import type { ClusterEvent } from "../engine/cluster.ts";
 import type { ChildFailure } from "../engine/kind.ts";
 import type { KubeObject } from "../engine/objects.ts";
 import type { Connections } from "./connections.ts";
 import type { Observed } from "./observed.ts";
 import type { Revision } from "./revision.ts";
+import type { SentConfig } from "./router-config.ts";
 
 export type CanaryStatus = NonNullable<ModelServingStatus["canary"]>;
 export type LastRollout = NonNullable<ModelServingStatus["lastRollout"]>;
@@ -56,7 +56,7 @@ export interface Plan {
   readonly router: boolean;
   /** Whom the main Service leads to from now on. */
   readonly routing: "Direct" | "Router";
-  readonly routerConfig: RouterConfig | undefined;
+  readonly routerConfig: SentConfig | undefined;
   readonly surge: { readonly maxSurge: string; readonly maxUnavailable: string };
   readonly events: readonly Told[];
   readonly children: readonly KubeObject[];

@@ -1,7 +1,7 @@
 import type { Deployment } from "kubernetes-types/apps/v1.js";
 import type { ConfigMap, ContainerStatus, Pod, Service } from "kubernetes-types/core/v1.js";
 import { z } from "zod";
-import { type RouterConfig, routerConfig } from "../../lib/config/router.ts";
+import { routerConfig } from "../../lib/config/router.ts";
 import type { KubeObject } from "../engine/objects.ts";
 import { REVISION_LABEL } from "../engine/revisions.ts";
 import { cut } from "../engine/text.ts";
@@ -9,6 +9,7 @@ import { ROLE_LABEL, type Role, TRACK_LABEL } from "./labels.ts";
 import { TRACKS } from "./names.ts";
 import type { ContainerProblem, ObservedPod, Workload } from "./observed.ts";
 import { SERVER_CONTAINER } from "./pod/serving-pod.ts";
+import type { SentConfig } from "./router-config.ts";
 
 /** Reads Kubernetes objects into what decisions are made of. Status that is not there yet counts as nothing. */
 
@@ -148,11 +149,13 @@ export function readRouting(object: KubeObject | undefined): "Direct" | "Router"
 export const ROUTER_CONFIG_KEY = "router.json";
 
 /** The configuration in a router's ConfigMap; undefined where there is none, or none that routers would accept. */
-export function readRouterConfig(object: KubeObject | undefined): RouterConfig | undefined {
+export function readRouterConfig(object: KubeObject | undefined): SentConfig | undefined {
   const text = (object as ConfigMap | undefined)?.data?.[ROUTER_CONFIG_KEY];
   if (text === undefined) return undefined;
   try {
-    return routerConfig.safeParse(JSON.parse(text)).data;
+    const config: unknown = JSON.parse(text);
+    // As it stands there, without defaults: its digest says whose it is.
+    return routerConfig.safeParse(config).success ? (config as SentConfig) : undefined;
   } catch {
     // Somebody wrote over it; the next apply puts it right.
     return undefined;

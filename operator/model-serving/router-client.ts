@@ -1,14 +1,15 @@
-import { type RouterConfig, type RouterReport, routerReport } from "../../lib/config/router.ts";
+import { type RouterReport, routerReport } from "../../lib/config/router.ts";
 import { PUSH_PURPOSE, type RouterOwner, SIGNATURE_HEADER } from "../../lib/config/router-push.ts";
 import { NaruError } from "../../lib/errors.ts";
 import { cut } from "../engine/text.ts";
 import type { PushRefusal } from "./observed.ts";
+import type { SentConfig } from "./router-config.ts";
 import type { RouterSigner } from "./router-signer.ts";
 
 /** A configuration, and the ModelServing whose routers it is for: no other router takes it. */
 export interface RouterPush {
   readonly owner: RouterOwner;
-  readonly config: RouterConfig;
+  readonly config: SentConfig;
 }
 
 /** Talks to the admin port of a router pod. Every call ends within its signal's time. */

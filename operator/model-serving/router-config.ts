@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { type RouterConfig, type routerConfig, routerConfig as schema } from "../../lib/config/router.ts";
+import { routerConfig } from "../../lib/config/router.ts";
 import { canonicalJson, shortHash } from "../engine/canonical.ts";
 import { httpConfigOf } from "./connections.ts";
 import { type Defined, defined } from "./defined.ts";
@@ -8,8 +8,13 @@ import { backendOf, SERVICE_PORTS, serviceHost, stepName, type Track, trackServi
 import type { CanaryStatus, Plan, Situation } from "./plan.ts";
 import type { Revision } from "./revision.ts";
 
-type Input = Defined<z.input<typeof routerConfig>>;
-type TrackInput = Input["stable"];
+/**
+ * What routers are sent: without the schema's defaults. Routers refuse fields that they do not know, as they should where
+ * somebody asked for one; and they keep the image that they began with, over upgrades of the operator. A default that a
+ * later release adds is asked for by nobody, and must reach none of them.
+ */
+export type SentConfig = Defined<z.input<typeof routerConfig>>;
+type TrackInput = SentConfig["stable"];
 
 /** Whether the routers are to know of the canary: it is asked for, and not yet taken back. */
 export function isRouted(canary: CanaryStatus, stable: Revision | undefined): boolean {
@@ -26,7 +31,7 @@ export function isRouted(canary: CanaryStatus, stable: Revision | undefined): bo
 export function routerConfigOf(
   situation: Situation,
   plan: Pick<Plan, "stable" | "serving" | "canary">,
-): RouterConfig {
+): SentConfig {
   const { spec, name, connections } = situation;
   const stable = plan.stable ?? plan.serving;
   const { canary } = plan;
@@ -57,7 +62,10 @@ export function routerConfigOf(
   });
   // Counters begin anew with each generation, so two windows of equal weight must not share a name.
   const window = revision === undefined ? [] : [canary?.startedAt, canary?.attempt, canary?.step];
-  return schema.parse({ generation: shortHash(canonicalJson([content, window])), ...content });
+  const config = { generation: shortHash(canonicalJson([content, window])), ...content };
+  // Refused here, by whoever changed this file, rather than by every router.
+  routerConfig.parse(config);
+  return config;
 }
 
 function trackOf(situation: Situation, track: Track, revision: Revision, weightPercent: number): TrackInput {

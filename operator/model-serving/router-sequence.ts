@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import type { ModelServingStatus } from "../../crds/model-serving.ts";
-import { MAX_SEQUENCE, type RouterConfig } from "../../lib/config/router.ts";
+import { MAX_SEQUENCE } from "../../lib/config/router.ts";
 import { canonicalJson } from "../engine/canonical.ts";
 import type { Situation } from "./plan.ts";
+import type { SentConfig } from "./router-config.ts";
 
 export type Issued = NonNullable<ModelServingStatus["routerConfig"]>;
 
 /** What status says of a configuration: its number, and a digest of its content without the number. */
-export function issuedOf(config: RouterConfig): Issued {
-  const { sequence, ...content } = config;
+export function issuedOf(config: SentConfig): Issued {
+  const { sequence = 0, ...content } = config;
   return { sequence, digest: createHash("sha256").update(canonicalJson(content)).digest("hex") };
 }
 
@@ -19,7 +20,7 @@ export function issuedOf(config: RouterConfig): Issued {
  *
  * Where status was lost, the ConfigMap's number is gone on from.
  */
-export function numbered({ before, observed }: Situation, config: RouterConfig): RouterConfig {
+export function numbered({ before, observed }: Situation, config: SentConfig): SentConfig {
   const last = before.routerConfig;
   if (last?.digest === issuedOf(config).digest) return { ...config, sequence: last.sequence };
   const reached = last?.sequence ?? observed.routerConfig?.sequence ?? 0;
@@ -30,7 +31,7 @@ export function numbered({ before, observed }: Situation, config: RouterConfig):
  * Whether a configuration in a ConfigMap is what was decided. Who may write ConfigMaps in a user's namespace must not
  * get the operator's signature for what they wrote.
  */
-export function isIssued(config: RouterConfig, status: unknown): boolean {
+export function isIssued(config: SentConfig, status: unknown): boolean {
   const issued = (status as ModelServingStatus | undefined)?.routerConfig;
   const { sequence, digest } = issuedOf(config);
   return issued?.sequence === sequence && issued.digest === digest;

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { routerConfig } from "../../../lib/config/router.ts";
 import { newPrivateKey } from "../../../lib/signing/keys.ts";
 import type { KubeObject } from "../../../operator/engine/objects.ts";
+import { readRouterConfig } from "../../../operator/model-serving/read.ts";
 import { httpRouterClient, type RouterPush } from "../../../operator/model-serving/router-client.ts";
 import { openRouterSigner, type RouterSigner } from "../../../operator/model-serving/router-signer.ts";
 import { signingKeyFile } from "../../../operator/standalone/signing-keys.ts";
@@ -39,10 +39,11 @@ function theRouter(): Promise<KubeObject> {
 async function present(): Promise<RouterPush> {
   const [resource] = await stand.client.list({ apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" });
   const maps = await stand.client.list({ apiVersion: "v1", kind: "ConfigMap" });
-  const data = maps.find(({ metadata }) => metadata.name === "digits-router")?.data as Record<string, string>;
+  const config = readRouterConfig(maps.find(({ metadata }) => metadata.name === "digits-router"));
+  if (config === undefined) throw new Error("the router has no configuration");
   return {
     owner: { namespace: "default", name: "digits", uid: resource?.metadata.uid ?? "" },
-    config: routerConfig.parse(JSON.parse(data["router.json"] ?? "")),
+    config,
   };
 }
 

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { type RouterConfig, type RouterReport, routerConfig } from "../../../lib/config/router.ts";
+import type { RouterReport } from "../../../lib/config/router.ts";
 import { LATENCY_BOUNDS_MS } from "../../../lib/telemetry/histogram.ts";
 import type { Cluster } from "../../../operator/engine/cluster.ts";
 import type { KubeObject } from "../../../operator/engine/objects.ts";
 import { observe } from "../../../operator/model-serving/observe.ts";
 import { httpRouterClient } from "../../../operator/model-serving/router-client.ts";
+import type { SentConfig } from "../../../operator/model-serving/router-config.ts";
 import { issuedOf } from "../../../operator/model-serving/router-sequence.ts";
 import { madeBy } from "../../support/made-by.ts";
 
@@ -18,7 +19,7 @@ const stable = {
   weightPercent: 100,
   backend: { http: "http://digits-stable.default.svc:80" },
 };
-const config: RouterConfig = routerConfig.parse({ generation: "g2", sequence: 2, model: "digits", stable });
+const config: SentConfig = { generation: "g2", sequence: 2, model: "digits", stable };
 
 const report = (generation: string): RouterReport => ({
   generation,

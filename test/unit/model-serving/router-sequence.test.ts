@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MAX_SEQUENCE, type RouterConfig, routerConfig } from "../../../lib/config/router.ts";
+import { MAX_SEQUENCE, routerConfig } from "../../../lib/config/router.ts";
 import type { Situation } from "../../../operator/model-serving/plan.ts";
+import type { SentConfig } from "../../../operator/model-serving/router-config.ts";
 import {
   type Issued,
   isIssued,
@@ -11,16 +12,48 @@ import {
 import { canary, deployed, settled, withCanary } from "./fixtures.ts";
 import type { World } from "./world.ts";
 
-function content(generation: string, http = "http://s:80"): RouterConfig {
+function content(generation: string, http = "http://s:80"): SentConfig {
   const stable = { revision: "r", weightPercent: 100, backend: { http } };
-  return routerConfig.parse({ generation, model: "m", stable });
+  return { generation, model: "m", stable };
 }
 
 /** What was decided next, after what status and the ConfigMap say. */
-function next(config: RouterConfig, last?: Issued, mounted?: RouterConfig): number {
+function next(config: SentConfig, last?: Issued, mounted?: SentConfig): number {
   const before = last === undefined ? {} : { routerConfig: last };
   const situation = { before, observed: { routerConfig: mounted } } as Situation;
-  return numbered(situation, config).sequence;
+  return numbered(situation, config).sequence ?? 0;
+}
+
+/** What routers of the first release know, and are told of a canary. A name that is added here breaks those that run. */
+const EVERY_RELEASE = [
+  "canary.backend.grpc",
+  "canary.backend.http",
+  "canary.revision",
+  "canary.weightPercent",
+  "generation",
+  "http.connectionMaxAgeGraceSeconds",
+  "http.connectionMaxAgeSeconds",
+  "http.drainSeconds",
+  "http.keepAliveSeconds",
+  "maxRequestBytes",
+  "model",
+  "requestTimeoutMilliseconds",
+  "sequence",
+  "stable.backend.grpc",
+  "stable.backend.http",
+  "stable.revision",
+  "stable.weightPercent",
+];
+
+/** Paths of all fields, sorted. */
+function namesIn(value: object): string[] {
+  return Object.entries(value)
+    .flatMap(([name, field]) =>
+      typeof field === "object" && field !== null
+        ? namesIn(field).map((inner) => `${name}.${inner}`)
+        : [name],
+    )
+    .sort();
 }
 
 describe("the number of a configuration", () => {
@@ -116,6 +149,13 @@ describe("what routers are told", () => {
     const applied = [...world.traffic.routers.values()].map((router) => router.config?.generation);
     expect(applied).toEqual([config.generation, config.generation]);
     expect(mounted(world)["router.json"]).toContain(config.generation);
+  });
+
+  test("says nothing but what spec asks for: routers of an earlier release refuse a field that they do not know", async () => {
+    const world = await atStep();
+    const sent = JSON.parse(mounted(world)["router.json"] ?? "") as object;
+    expect(namesIn(sent)).toEqual(EVERY_RELEASE);
+    expect(routerConfig.parse(sent)).not.toEqual(sent);
   });
 
   test("and refused is shown as the router says it, and takes no canary back by itself", async () => {

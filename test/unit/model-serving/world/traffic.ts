@@ -58,8 +58,9 @@ export class WorldTraffic {
       const router = this.#routerAt(address);
       if (router.refusal !== undefined) return router.refusal;
       const { generation, sequence = 0 } = router.config ?? {};
-      if (config.sequence < sequence) return { code: "StaleConfig", message: "older than what is in force" };
-      router.config = config;
+      const told = routerConfig.parse(config);
+      if (told.sequence < sequence) return { code: "StaleConfig", message: "older than what is in force" };
+      router.config = told;
       if (config.generation !== generation) router.tracks = new Map();
       return undefined;
     },
