@@ -1,4 +1,5 @@
 import { findCondition, setCondition } from "../engine/conditions.ts";
+import type { KindCondition } from "../engine/kind.ts";
 import type { Condition } from "../engine/objects.ts";
 import { type Finding, type Judge, no, unknown, yes } from "./conditions/finding.ts";
 import { serviceMonitorApplied } from "./conditions/monitoring.ts";
@@ -14,24 +15,30 @@ import { wantsRouter } from "./rules/routing.ts";
 import { interruption } from "./rules/surge.ts";
 import { isSettled, leastReady, servingWorkload, workloadsOf } from "./workloads.ts";
 
-/** Every condition, each a question of its own; undefined: it is not asked of this resource. */
-const questions: readonly (readonly [type: string, judge: Judge])[] = [
-  ["Ready", ready],
-  ["Progressing", progressing],
-  ["Degraded", degraded],
-  ["ModelAvailable", modelAvailable],
-  ["RolloutComplete", rolloutComplete],
-  ["RoutersConfigured", routersConfigured],
-  ["ScalingActive", scalingActive],
-  ["RoutesAccepted", routesAccepted],
-  ["ServiceMonitorApplied", serviceMonitorApplied],
-  ["RobotsAssigned", robotsAssigned],
+/**
+ * Every condition, each a question of its own; undefined: it is not asked of this resource. Where no answer is wanted,
+ * none is a fault: what progresses for too long is Degraded, and at 0 replicas no pod has loaded the model.
+ */
+const questions: readonly (KindCondition & { readonly judge: Judge })[] = [
+  { type: "Ready", judge: ready, wanted: "True", always: true },
+  { type: "Progressing", judge: progressing },
+  { type: "Degraded", judge: degraded, wanted: "False" },
+  { type: "ModelAvailable", judge: modelAvailable },
+  { type: "RolloutComplete", judge: rolloutComplete, wanted: "True" },
+  { type: "RoutersConfigured", judge: routersConfigured, wanted: "True" },
+  { type: "ScalingActive", judge: scalingActive, wanted: "True" },
+  { type: "RoutesAccepted", judge: routesAccepted, wanted: "True" },
+  { type: "ServiceMonitorApplied", judge: serviceMonitorApplied, wanted: "True" },
+  { type: "RobotsAssigned", judge: robotsAssigned, wanted: "True" },
 ];
+
+/** What metrics tell of. */
+export const CONDITIONS: readonly KindCondition[] = questions.map(({ judge: _, ...known }) => known);
 
 /** Conditions as they are now; `lastTransitionTime` moves only with `status`. */
 export function conditionsOf(situation: Situation, plan: Plan): Condition[] {
   const before = (situation.before.conditions ?? []) as Condition[];
-  return questions.flatMap(([type, judge]) => {
+  return questions.flatMap(({ type, judge }) => {
     const finding = judge(situation, plan);
     if (finding === undefined) return [];
     const change = { type, ...finding, observedGeneration: situation.generation };

@@ -23,7 +23,9 @@ export interface Connections {
 /** Left of the grace period after preStop and drain, for the process to end. */
 const GRACE_MARGIN_SECONDS = 5;
 
-export function connectionsOf(spec: ModelServingSpec): Connections {
+export function connectionsOf(
+  spec: Pick<ModelServingSpec, "ingress" | "termination" | "server">,
+): Connections {
   const { ingress, termination, server } = spec;
   const profile = ingress?.profile ?? "ALB";
   const defaults = INGRESS_PROFILES[profile];

@@ -2,6 +2,7 @@ import type { ControlledKind } from "../engine/kind.ts";
 import { GRPC_ROUTE, HTTP_ROUTE } from "./children/gateway-routes.ts";
 import { SCALED_OBJECT } from "./children/scaled-object.ts";
 import { SERVICE_MONITOR } from "./children/service-monitor.ts";
+import { CONDITIONS } from "./conditions.ts";
 import { decide } from "./decide.ts";
 import { SERVING_LABEL } from "./labels.ts";
 import { observe } from "./observe.ts";
@@ -52,6 +53,7 @@ export function modelServingKind(
       // Routers among them: one that isn't seen would count as one that has let go of a canary.
       { apiVersion: "v1", kind: "Pod" },
     ],
+    conditions: CONDITIONS,
     observe: (resource, cluster, signal, owned) =>
       observe(resource, cluster, signal, owned, { settings, routerKeys: signer.publicKeys, routers }),
     decide,

@@ -1,6 +1,6 @@
 import type { PodTemplateSpec } from "kubernetes-types/core/v1.js";
 import type { ModelServingSpec } from "../../crds/model-serving.ts";
-import { canonicalJson, sameJson } from "../engine/canonical.ts";
+import { canonicalJson } from "../engine/canonical.ts";
 import { type Revision as Kept, revisionOf } from "../engine/revisions.ts";
 import { connectionsOf } from "./connections.ts";
 import { defined } from "./defined.ts";
@@ -13,6 +13,7 @@ import {
   inferenceInput,
   type ServedModel,
 } from "./runtime-config.ts";
+import { type Shape, sameShape, shapeOf } from "./shape.ts";
 
 /** Container of a graph node that runs in pods of its own. */
 export interface StepPod {
@@ -45,31 +46,6 @@ export interface Revision {
   readonly input: RevisionInput;
 }
 
-type Shape = Readonly<Record<string, unknown>>;
-
-/**
- * The part of `spec` that shapes a serving pod. Replicas, autoscaling, canary steps and the like are not in it: to
- * change them restarts nothing.
- */
-function shapeOf(spec: ModelServingSpec): Shape {
-  const { model, container, graph, server, pod, availability } = spec;
-  return defined({
-    model: model === undefined ? undefined : servedPart(model),
-    container,
-    graph,
-    server,
-    pod,
-    topologySpread: availability?.topologySpread ?? "Preferred",
-    connections: connectionsOf(spec),
-  }) as Shape;
-}
-
-/** Variants are for robots; the cloud's pods serve `uri`, `files` or `image`. */
-function servedPart(model: Model): Omit<Model, "variants"> {
-  const { variants: _, ...served } = model;
-  return served;
-}
-
 /**
  * The revision that `spec` asks for. One that was kept is taken as it was, runtime image and rendered pods
  * included: an operator upgrade restarts no pod, and going back goes back to exactly what ran.
@@ -88,7 +64,7 @@ export function targetRevision(
     .flatMap((revision) => readRevision(revision) ?? [])
     .findLast(
       ({ input }) =>
-        sameJson(input.shape, shape) && (runtimeImage === undefined || input.runtimeImage === runtimeImage),
+        sameShape(input.shape, shape) && (runtimeImage === undefined || input.runtimeImage === runtimeImage),
     );
   if (known !== undefined) return known;
   const input = revisionInput(name, spec, runtimeImage ?? defaultImage);
