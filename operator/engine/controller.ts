@@ -2,6 +2,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../lib/errors.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Cluster, ClusterError, type WatchEvent } from "./cluster.ts";
+import { ConditionCensus } from "./condition-census.ts";
+import type { ShowConditions } from "./condition-metrics.ts";
 import {
   keyOfResource,
   keysOfResource,
@@ -54,6 +56,7 @@ export class Controller<Observed> {
   readonly #concurrency: number;
   readonly #mayWrite: () => boolean;
   readonly #metrics: ControllerMetrics | undefined;
+  readonly #showConditions: ShowConditions | undefined;
   readonly #queue: WorkQueue;
   readonly #watches: Watches;
   readonly #owned = new OwnedIndex();
@@ -64,6 +67,7 @@ export class Controller<Observed> {
   readonly #taken = new TakenNames();
   readonly #observations: Observations;
   #stopping = false;
+  #hideConditions: (() => void) | undefined;
   #cancelResync: (() => void) | undefined;
 
   constructor(options: ControllerOptions<Observed>) {
@@ -76,6 +80,7 @@ export class Controller<Observed> {
     this.#concurrency = concurrency;
     this.#mayWrite = options.mayWrite ?? (() => true);
     this.#metrics = options.metrics?.controller(this.name, concurrency, () => this.#queue.inWork());
+    this.#showConditions = options.metrics?.showConditions;
     this.#queue = new WorkQueue(clock, this.#metrics?.queue);
     this.#watches = new Watches(cluster, clock);
     this.#observations = new Observations(clock, () => this.#metrics?.timedOut());
@@ -98,7 +103,10 @@ export class Controller<Observed> {
         this.#log.warn({ controller: this.name, error: messageOf(thrown) }, "a watch could not be started"),
     );
     let listing = true;
+    const show = this.#showConditions;
+    const census = show && new ConditionCensus(this.#kind.kind.kind, this.#kind.conditions ?? []);
     await this.#watches.add(this.#kind.kind, (event) => {
+      census?.update(event);
       for (const key of keysOfResource(event)) {
         const priority = listing
           ? priorityOfListed(event.object)
@@ -111,6 +119,7 @@ export class Controller<Observed> {
     });
     listing = false;
     if (this.#stopping) return;
+    if (census !== undefined) this.#hideConditions = show?.(census);
     this.#scheduleResync();
     for (let worker = 0; worker < this.#concurrency; worker++) void this.#work();
   }
@@ -118,6 +127,7 @@ export class Controller<Observed> {
   /** Starts nothing more, and resolves when the reconciles under way have ended: none is cut off between two writes. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#hideConditions?.();
     this.#cancelResync?.();
     this.#watches.stop();
     this.#observations.cutOff(new Error("the controller stops"));

@@ -29,6 +29,15 @@ export interface ChildFailure {
   readonly message: string;
 }
 
+/** A condition that status may hold, as metrics tell of it. */
+export interface KindCondition {
+  readonly type: string;
+  /** The status that is as it should be; absent: none of them needs anybody, and resources are only counted. */
+  readonly wanted?: "True" | "False";
+  /** Asked of every resource: where status does not hold it, nobody has answered yet. */
+  readonly always?: true;
+}
+
 /** One kind of resource, as the engine runs it. `Observed` is what its decisions read beside the resource. */
 export interface ControlledKind<Observed> {
   readonly kind: ObjectKind;
@@ -44,6 +53,8 @@ export interface ControlledKind<Observed> {
    * would look as if it were not there. None by default.
    */
   readonly needs?: readonly ObjectKind[];
+  /** Those that metrics tell of. None by default. */
+  readonly conditions?: readonly KindCondition[];
   /**
    * Reads, never writes, but for what a router must be told. Cut off by `signal` after 30 s, and when the controller
    * stops. `owned`: the objects of the kinds in `owns` that the resource controls, as the cache shows them.

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { conditionMetrics, type ShowConditions } from "./condition-metrics.ts";
 import { priorities, type QueueObserver } from "./queue.ts";
 import type { Verb } from "./writer.ts";
 
@@ -15,6 +16,7 @@ export interface ControllerMetrics {
 }
 
 export interface EngineMetrics {
+  readonly showConditions: ShowConditions;
   /** `inWork`: seconds that the keys in work have been there, asked when metrics are read. */
   controller(
     name: string,
@@ -123,6 +125,7 @@ export function engineMetrics(registry: Registry): EngineMetrics {
   });
 
   return {
+    showConditions: conditionMetrics(registry),
     controller(name, concurrency, inWork) {
       const labels = { controller: name };
       const queueLabels = { name, controller: name };

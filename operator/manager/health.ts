@@ -39,6 +39,7 @@ export function watched(metrics: EngineMetrics): { metrics: EngineMetrics; check
   const inWork = new Map<string, () => { longest: number }>();
   return {
     metrics: {
+      ...metrics,
       controller(name, concurrency, asked) {
         inWork.set(name, asked);
         return metrics.controller(name, concurrency, asked);
