@@ -65,6 +65,12 @@ export const status = z
         startedAt: time.optional().describe("When the rollout began."),
         stepStartedAt: time.optional().describe("When every router had applied the step."),
         waitingSince: time.optional().describe("From when the progress deadline counts."),
+        heldWeightPercent: count
+          .optional()
+          .describe("Weight that it gets again once it has pods: those that it had were taken away."),
+        interruptions: count
+          .optional()
+          .describe("How often a step began anew since the canary's pods were taken away (a drained node)."),
         message: text(4096).optional().describe("What is waited for."),
         ...stepNumbers,
       })

@@ -38,6 +38,8 @@ export interface ObservedPod {
   readonly role: Role;
   readonly track: Track | undefined;
   readonly revision: string | undefined;
+  /** Whole seconds. */
+  readonly createdAt: Date | undefined;
   readonly ready: boolean;
   readonly readySince: Date | undefined;
   readonly leaving: boolean;

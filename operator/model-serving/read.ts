@@ -45,11 +45,13 @@ export function readPod(object: KubeObject): ObservedPod {
   const leaving = metadata?.deletionTimestamp !== undefined;
   const isReady = ready?.status === "True" && !leaving;
   const since = ready?.lastTransitionTime;
+  const created = metadata?.creationTimestamp;
   return {
     name: object.metadata.name,
     role: (labels[ROLE_LABEL] ?? "inference") as Role,
     track: TRACKS.find((track) => track === labels[TRACK_LABEL]),
     revision: labels[REVISION_LABEL],
+    createdAt: created === undefined ? undefined : new Date(created),
     ready: isReady,
     readySince: isReady && since !== undefined ? new Date(since) : undefined,
     leaving,

@@ -14,6 +14,7 @@ import {
   tooLate,
 } from "./canary/failure.ts";
 import { allToCanary, finished, stableReplaced, takenBack } from "./canary/handover.ts";
+import { interrupted, resumed } from "./canary/interruption.ts";
 import { type Rollout, started, type Transition, type UnderWay } from "./canary/rollout.ts";
 import { confirmed, judgedGood, podsReady, weightAskedFor } from "./canary/steps.ts";
 import { waitsFor } from "./canary/waits.ts";
@@ -38,9 +39,11 @@ const transitions: readonly Transition[] = [
   finished, // They have let go of the canary: it may be removed.
   brokenModel, // Its pods say themselves that they never will serve.
   refusedByRouters, // The routers can't carry it, for instance since its tensors do not fit.
+  interrupted, // Its pods were taken away: that is no failure, and until there are others it gets no requests.
   judgedBad, // What was seen is worse than what is allowed.
   tooLate, // It could not be judged for too long.
   podsReady, // The first pods serve: the first step can be asked for.
+  resumed, // Pods are back in place of those that were taken away.
   weightAskedFor, // There are enough pods for the step's weight.
   judgedGood, // The step has passed: the next one, or promotion.
   allToCanary, // Promotion: at full size it takes all requests, so that the stable pods can be replaced.

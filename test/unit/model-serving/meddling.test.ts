@@ -17,9 +17,9 @@ function numbersFrom(seed: number): (below: number) => number {
 }
 
 /** One thing that somebody does, in words. */
-function meddle(world: World, pick: (below: number) => number, nonce: number): string {
+async function meddle(world: World, pick: (below: number) => number, nonce: number): Promise<string> {
   const { canary: now, lastRollout } = world.status;
-  switch (pick(4)) {
+  switch (pick(5)) {
     case 0: {
       const version = versions[pick(versions.length)] ?? 1;
       world.set(withCanary(version));
@@ -30,6 +30,16 @@ function meddle(world: World, pick: (below: number) => number, nonce: number): s
       const action = `${verbs[pick(verbs.length)]} ${now?.revision ?? lastRollout?.revision} ${nonce}`;
       world.annotate({ "naru.dev/action": action });
       return action;
+    }
+    case 3: {
+      const canary = world.podsOf("digits-canary");
+      const judged = now?.phase === "Stepping" || now?.phase === "Paused";
+      if (canary.length !== 1 || !judged) return "nothing goes";
+      world.pods.evict("digits-canary");
+      // Routers try for a second where nobody takes a connection; it is seen, and they are told, sooner than that.
+      await world.reconcile();
+      await world.reconcile();
+      return "the canary's only pod goes";
     }
     default: {
       const [router] = world.podsOf("digits-router");
@@ -60,7 +70,7 @@ test.each(Array.from({ length: 30 }, (_, seed) => [seed]))(
     const story: string[] = [];
     try {
       for (let turn = 0; turn < 40; turn++) {
-        story.push(meddle(world, pick, turn));
+        story.push(await meddle(world, pick, turn));
         for (let seconds = pick(4); seconds >= 0; seconds--) {
           await world.tick();
           checkTruth(world);

@@ -6,8 +6,8 @@ import {
   numbersOf,
   type Verdict,
 } from "../../analysis.ts";
-import type { CanaryStatus, Situation } from "../../plan.ts";
-import { restartsOf } from "./facts.ts";
+import type { Situation } from "../../plan.ts";
+import { readyPods, restartsOf } from "./facts.ts";
 import { NO_NUMBERS, type UnderWay } from "./rollout.ts";
 
 export function verdictOf(situation: Situation, rollout: UnderWay): Verdict | undefined {
@@ -45,10 +45,4 @@ function evidenceOf(situation: Situation, rollout: UnderWay): Evidence | undefin
 
 function analysisOf({ spec }: Situation): Analysis | undefined {
   return spec.canary?.analysis;
-}
-
-function readyPods({ observed }: Situation, canary: CanaryStatus): number {
-  return observed.pods.filter(
-    (pod) => pod.track === "canary" && pod.revision === canary.revision && pod.ready,
-  ).length;
 }

@@ -63,6 +63,13 @@ export function podProblem({ name, observed }: Situation, { canary }: UnderWay):
   return refused === undefined ? undefined : `a pod of ${deployment} is not admitted: ${refused}`;
 }
 
+/** Pods of the canary that are ready, and not on their way out. */
+export function readyPods({ observed }: Situation, canary: CanaryStatus): number {
+  return observed.pods.filter(
+    (pod) => pod.track === "canary" && pod.revision === canary.revision && pod.ready,
+  ).length;
+}
+
 /** Restarts of the canary's serving containers since its pods began. */
 export function restartsOf({ observed }: Situation, canary: CanaryStatus): number {
   return observed.pods

@@ -75,7 +75,7 @@ export function toStep(situation: Situation, rollout: UnderWay, step: number): R
 }
 
 export function promoting(situation: Situation, rollout: UnderWay, message: string): Rollout {
-  const { stepStartedAt: _, ...canary } = rollout.canary;
+  const { stepStartedAt: _, heldWeightPercent: _1, ...canary } = rollout.canary;
   return tell(
     { ...rollout, canary: { ...canary, phase: "Promoting", waitingSince: situation.now.toISOString() } },
     "Normal",
@@ -93,7 +93,7 @@ export function rollingBack(
   rollout: UnderWay,
   end: { result: Exclude<LastRollout["result"], "Promoted">; reason: string; message: string },
 ): Rollout {
-  const { canary } = rollout;
+  const { heldWeightPercent: _, ...canary } = rollout.canary;
   const failed = end.result !== "Superseded";
   const lastRollout: LastRollout = {
     revision: canary.revision,

@@ -3,6 +3,7 @@ import { routerConfigOf } from "../../router-config.ts";
 import { isApplied, readyRouters } from "./confirmation.ts";
 import { verdictOf } from "./evidence.ts";
 import { canaryReadyFor, currentStepWeight, holdEnds, servingOf } from "./facts.ts";
+import { isInterrupted } from "./interruption.ts";
 import { promoting, type Rollout, tell, toStep, type UnderWay } from "./rollout.ts";
 
 /** How a rollout goes from step to step: pods, weight, confirmation by the routers, hold, verdict. */
@@ -20,7 +21,7 @@ export function podsReady(situation: Situation, rollout: UnderWay): Rollout | un
 
 export function weightAskedFor(situation: Situation, rollout: UnderWay): Rollout | undefined {
   const { canary } = rollout;
-  if (canary.phase !== "Stepping") return undefined;
+  if (canary.phase !== "Stepping" || isInterrupted(canary)) return undefined;
   const weight = currentStepWeight(situation, rollout);
   if (canary.wantedWeightPercent === weight || !canaryReadyFor(situation, rollout, weight)) return undefined;
   return { ...rollout, canary: { ...canary, wantedWeightPercent: weight } };

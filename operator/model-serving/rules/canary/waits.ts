@@ -2,6 +2,7 @@ import type { Situation } from "../../plan.ts";
 import { readyRouters } from "./confirmation.ts";
 import { verdictOf } from "./evidence.ts";
 import { podProblem } from "./facts.ts";
+import { isInterrupted } from "./interruption.ts";
 import type { UnderWay } from "./rollout.ts";
 
 /** What a rollout waits for, in words, for status. */
@@ -12,7 +13,7 @@ export function waitsFor(situation: Situation, rollout: UnderWay): string {
   }
   switch (canary.phase) {
     case "Paused":
-      return "paused";
+      return isInterrupted(canary) ? steppingWaitsFor(situation, rollout) : "paused";
     case "RollingBack":
       return "waiting for the stable pods to be whole";
     case "Promoting":
@@ -33,7 +34,10 @@ function startingWaitsFor(situation: Situation): string {
 
 function steppingWaitsFor(situation: Situation, rollout: UnderWay): string {
   if (rollout.canary.stepStartedAt === undefined) {
-    return podProblem(situation, rollout) ?? "waiting for the canary's pods of the next step";
+    const pods = isInterrupted(rollout.canary)
+      ? "pods in place of those that were taken away"
+      : "the canary's pods of the next step";
+    return podProblem(situation, rollout) ?? `waiting for ${pods}`;
   }
   const verdict = verdictOf(situation, rollout);
   if (verdict?.result === "Inconclusive") return verdict.message;

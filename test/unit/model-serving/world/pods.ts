@@ -77,6 +77,11 @@ export class WorldPods {
     return this.behaviours.get(kept?.data.modelDigest ?? "") ?? {};
   }
 
+  /** The Eviction API, or a drained node: the pod leaves, whatever its Deployment wants. */
+  evict(deployment: string): void {
+    for (const pod of this.of(deployment)) leave(pod);
+  }
+
   /** One second. A router is ready by its own word, and ends with its pod. */
   run(now: number, routers: Routers): void {
     for (const pod of [...this.all]) {
@@ -189,6 +194,7 @@ export class WorldPods {
           name: pod.name,
           namespace: "default",
           ...madeBy(pod.deployment, labels),
+          creationTimestamp: new Date(pod.born).toISOString(),
           ...(pod.leaving ? { deletionTimestamp: new Date(now).toISOString() } : {}),
         },
         spec: pod.template.spec,
