@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TRACK_LABEL } from "../../operator/model-serving/labels.ts";
 import { eventually } from "../support/eventually.ts";
 import { missingProxies } from "../zero-loss/proxies/missing.ts";
 import { missingCluster } from "./support/cluster.ts";
@@ -74,6 +75,25 @@ describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
             );
             expect(await nodeOf(serving)).not.toBe(node);
           });
+        },
+      }));
+    });
+
+    it("a canary whose only pod is evicted begins its step anew, is promoted, and loses nothing", async () => {
+      const steps = [{ weightPercent: 20, holdSeconds: 8 }];
+      const slow = { ...CANARY, canary: { ...CANARY.canary, steps } };
+      await losesNothing(namespace, (serving) => ({
+        name: "eviction of a canary",
+        spec: storedSpec("v1", slow),
+        async disturb(world) {
+          const promoted = world.apply(storedSpec("v2", slow));
+          await serving.settled("a step", ({ canary }) => canary?.stepStartedAt !== undefined);
+          const pods = (await serving.pods("inference")).map(({ metadata }) => metadata);
+          const [only, ...others] = pods.filter(({ labels }) => labels?.[TRACK_LABEL] === "canary");
+          expect(others).toEqual([]);
+          expect(await evict(namespace, only?.name ?? "")).toBe(true);
+          await serving.settled("an interruption", ({ canary }) => canary?.interruptions === 1);
+          expect((await promoted).lastRollout?.result).toBe("Promoted");
         },
       }));
     });
