@@ -1,4 +1,4 @@
-/** One graph: what it shows, in which unit, and the queries behind it with the name of each line. */
+/** One graph or table: what it shows, in which unit, and the queries behind it with the name of each line. */
 export interface Panel {
   readonly title: string;
   /** What a reader should take from it. */
@@ -6,6 +6,8 @@ export interface Panel {
   /** Grafana's id of a unit. */
   readonly unit: "reqps" | "percentunit" | "s" | "µs" | "short" | "bytes" | "ops";
   readonly queries: readonly Query[];
+  /** A table of what is now, in place of a graph: labels with their headings, `Value` last. */
+  readonly columns?: Readonly<Record<string, string>>;
 }
 
 export interface Query {
@@ -32,10 +34,11 @@ export interface Dashboard {
 }
 
 const COLUMNS = 24;
-const PANEL = { w: 8, h: 8 };
+const HEIGHT = 8;
+const WIDTH = { graph: 8, table: 16 };
 const DATASOURCE = { type: "prometheus", uid: "$datasource" };
 
-/** The dashboard as Grafana's JSON, panels three in a row. Ids and places follow from the order alone. */
+/** The dashboard as Grafana's JSON, graphs three in a row. Ids and places follow from the order alone. */
 export function grafanaJson(dashboard: Dashboard): string {
   const panels: object[] = [];
   let y = 0;
@@ -47,12 +50,18 @@ export function grafanaJson(dashboard: Dashboard): string {
       gridPos: { x: 0, y, w: COLUMNS, h: 1 },
     });
     y += 1;
-    for (const [index, panel] of row.panels.entries()) {
-      const x = (index * PANEL.w) % COLUMNS;
-      if (index > 0 && x === 0) y += PANEL.h;
-      panels.push({ id: panels.length + 1, ...graph(panel), gridPos: { x, y, ...PANEL } });
+    let x = 0;
+    for (const panel of row.panels) {
+      const w = panel.columns === undefined ? WIDTH.graph : WIDTH.table;
+      if (x + w > COLUMNS) {
+        x = 0;
+        y += HEIGHT;
+      }
+      const shown = panel.columns === undefined ? graph(panel) : table(panel, panel.columns);
+      panels.push({ id: panels.length + 1, ...shown, gridPos: { x, y, w, h: HEIGHT } });
+      x += w;
     }
-    y += PANEL.h;
+    y += HEIGHT;
   }
   const { uid, title, description, variables } = dashboard;
   return `${JSON.stringify(
@@ -85,13 +94,51 @@ function graph({ title, description, unit, queries }: Panel): object {
       tooltip: { mode: "multi", sort: "desc" },
     },
     targets: queries.map(({ expr, legend }, index) => ({
-      refId: String.fromCharCode("A".charCodeAt(0) + index),
+      refId: refId(index),
       datasource: DATASOURCE,
       expr,
       legendFormat: legend,
       range: true,
     })),
   };
+}
+
+/** The largest values first. */
+function table(
+  { title, description, unit, queries }: Panel,
+  columns: Readonly<Record<string, string>>,
+): object {
+  const names = Object.keys(columns);
+  return {
+    type: "table",
+    title,
+    description,
+    datasource: DATASOURCE,
+    fieldConfig: { defaults: { unit }, overrides: [] },
+    options: { showHeader: true, sortBy: [{ displayName: columns.Value, desc: true }] },
+    transformations: [
+      {
+        id: "organize",
+        options: {
+          excludeByName: { Time: true },
+          indexByName: Object.fromEntries(names.map((name, index) => [name, index])),
+          renameByName: columns,
+        },
+      },
+    ],
+    targets: queries.map(({ expr }, index) => ({
+      refId: refId(index),
+      datasource: DATASOURCE,
+      expr,
+      format: "table",
+      instant: true,
+      range: false,
+    })),
+  };
+}
+
+function refId(index: number): string {
+  return String.fromCharCode("A".charCodeAt(0) + index);
 }
 
 function datasource(): object {

@@ -13,7 +13,8 @@ const quantile = (q: number, metric: string) =>
 export const operatorDashboard: Dashboard = {
   uid: "naru-operator",
   title: "Naru / Operator",
-  description: "Whether the operator leads, keeps up, and is refused anything.",
+  description:
+    "Which resources are not well, and whether the operator leads, keeps up, and is refused anything.",
   variables: [
     {
       name: "namespace",
@@ -23,6 +24,47 @@ export const operatorDashboard: Dashboard = {
     },
   ],
   rows: [
+    {
+      title: "Resources",
+      panels: [
+        {
+          title: "Resources by condition",
+          description:
+            "As the leader says. The table names 500 of a kind and condition at most; here are the others.",
+          unit: "short",
+          queries: [
+            {
+              expr: `sum by (kind, condition, status) (naru_resource_conditions{${OWN}}) > 0`,
+              legend: "{{kind}} {{condition}} {{status}}",
+            },
+            {
+              expr: `sum by (kind) (naru_resource_conditions_left_out{${OWN}})`,
+              legend: "{{kind}} not in the table",
+            },
+          ],
+        },
+        {
+          title: "Not as they should be",
+          description: "Rollouts under way among them. What a person has to look at, alerts tell.",
+          unit: "s",
+          columns: {
+            kind: "Kind",
+            resource_namespace: "Namespace",
+            name: "Name",
+            condition: "Condition",
+            status: "Status",
+            reason: "Reason",
+            Value: "For",
+          },
+          queries: [
+            {
+              expr: `time() - max by (kind, resource_namespace, name, condition, status, reason) (naru_resource_condition_since_timestamp_seconds{${OWN}})`,
+              legend: "{{name}} {{condition}}",
+            },
+          ],
+        },
+      ],
+    },
     {
       title: "Controllers",
       panels: [

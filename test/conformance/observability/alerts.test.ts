@@ -25,6 +25,16 @@ const answered = (code: string, failed: string): Series => ({
   [`naru_router_requests_total{${MODEL},revision="a",code="200"}`]: "0+100x60",
   [`naru_router_requests_total{${MODEL},revision="a",code="${code}"}`]: failed,
 });
+/** A condition that the leader tells of since so many seconds after 1970, which is where promtool's time begins. */
+const tells = (condition: string, since: number, leader = OPERATOR): Series => {
+  const [type, status, reason] = condition.split(" ");
+  const resource = 'kind="ModelServing",resource_namespace="default",name="digits"';
+  const answer = `condition="${type}",status="${status}",reason="${reason}"`;
+  return {
+    [`naru_resource_condition_since_timestamp_seconds{${leader},${resource},${answer}}`]: `${since}+0x60`,
+  };
+};
+const HOURS_AGO = -30_000;
 
 const cases: readonly Case[] = [
   {
@@ -39,6 +49,22 @@ const cases: readonly Case[] = [
     good: { [`workqueue_longest_running_processor_seconds{${OPERATOR},name="modelserving"}`]: "30x60" },
   },
   { alert: "NaruOperatorBehind", bad: waited("0+50x60"), good: waited("0+99x60") },
+  {
+    alert: "NaruModelServingNotReady",
+    bad: tells("Ready False PodsNotReady", 0),
+    good: tells("Ready False NoReplicas", 0),
+  },
+  {
+    alert: "NaruModelServingDegraded",
+    bad: tells("Degraded True RolledBack", 0),
+    // It became so five minutes before the last look.
+    good: tells("Degraded True RolledBack", 2700),
+  },
+  {
+    alert: "NaruModelServingRolloutStuck",
+    bad: tells("RolloutComplete False CanaryPaused", HOURS_AGO),
+    good: tells("RolloutComplete False CanaryStepping", HOURS_AGO),
+  },
   { alert: "NaruServingErrors", bad: answered("503", "0+10x60"), good: answered("404", "0+10x60") },
   {
     alert: "NaruServingRejects",
@@ -84,6 +110,61 @@ describe.skipIf(promtool === undefined)("alerts", () => {
     await expectFiring("NaruOperatorNoLeader", led, { "50m": 0 });
     const anothers = { 'leader_election_master_status{namespace="certs",pod="a",name="certs"}': "1x60" };
     await expectFiring("NaruOperatorNoLeader", anothers, { "50m": 1 });
+  });
+});
+
+describe.skipIf(promtool === undefined)("alerts of resources", () => {
+  test("a rollout within its deadline is no outage, and beyond it is one", async () => {
+    const firstStart = {
+      ...tells("Ready False PodsNotReady", 0),
+      ...tells("RolloutComplete False RollingUpdate", 0),
+    };
+    await expectFiring("NaruModelServingNotReady", firstStart, { "50m": 0 });
+    const late = { ...firstStart, ...tells("Degraded True ProgressDeadlineExceeded", 600) };
+    await expectFiring("NaruModelServingNotReady", late, { "50m": 1 });
+  });
+
+  test("one that nobody acts on is told of", async () => {
+    await expectFiring("NaruModelServingNotReady", tells("Ready Unknown ", 0), { "50m": 1 });
+  });
+
+  test("a rollout that ended badly is told once, as Degraded", async () => {
+    const rolledBack = {
+      ...tells("RolloutComplete False RolledBack", HOURS_AGO),
+      ...tells("Degraded True RolledBack", HOURS_AGO),
+    };
+    await expectFiring("NaruModelServingRolloutStuck", rolledBack, { "50m": 0 });
+    await expectFiring("NaruModelServingDegraded", rolledBack, { "50m": 1 });
+  });
+
+  test("a hand-over neither ends an alert, nor lets it fire twice or begin anew", async () => {
+    const [[told] = [""]] = Object.entries(tells("Ready False PodsNotReady", 0));
+    const handedOver = {
+      // The first leads for 20 minutes and comes back for three. In between nobody does, then the other, then both seem to.
+      [told]: "0+0x20 stale _x6 0+0x2 stale",
+      [told.replace("naru-operator-0", "naru-operator-1")]: "_x24 0+0x35",
+    };
+    const all = { "20m": 1, "21m": 1, "22m": 1, "23m": 1, "24m": 1, "26m": 1, "29m": 1, "32m": 1, "50m": 1 };
+    await expectFiring("NaruModelServingNotReady", handedOver, all);
+  });
+
+  test("an alert names the resource and its namespace, not the operator's", async () => {
+    const named = cases.filter(({ alert }) => alert.startsWith("NaruModelServing"));
+    expect(named).toHaveLength(3);
+    for (const { alert, bad } of named) {
+      await evaluate(bad, [
+        {
+          expr: `count by (namespace, name) (ALERTS{alertname="${alert}"})`,
+          eval_time: "50m",
+          exp_samples: [{ labels: '{namespace="default", name="digits"}', value: 1 }],
+        },
+      ]);
+    }
+  });
+
+  test("one whose resource is well again ends", async () => {
+    const [[told] = [""]] = Object.entries(tells("Ready False PodsNotReady", 0));
+    await expectFiring("NaruModelServingNotReady", { [told]: "0+0x20 stale" }, { "20m": 1, "30m": 0 });
   });
 });
 

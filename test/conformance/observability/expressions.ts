@@ -52,7 +52,7 @@ export function alerts(): Alert[] {
 }
 
 const WORDS = new Set(
-  "sum min max avg count rate by or on and unless group_left group_right histogram_quantile absent vector without le".split(
+  "sum min max avg count rate by or on and unless group_left group_right histogram_quantile label_replace time absent vector without le".split(
     " ",
   ),
 );

@@ -16,6 +16,23 @@ const ROOT = join(import.meta.dirname, "../../..");
 const RESOURCE = "/apis/naru.dev/v1alpha1/namespaces/default/modelservings/digits";
 const LIMIT = 240_000;
 
+const MODEL = { uri: "s3://models/a.onnx", sha256: "a".repeat(64) };
+/** No request reaches `b`: the API server takes it, the operator does not. */
+const UNSOUND = {
+  apiVersion: "naru.dev/v1alpha1",
+  kind: "ModelServing",
+  metadata: { name: "unsound", namespace: "team-a" },
+  spec: {
+    graph: {
+      entry: "a",
+      nodes: [
+        { name: "a", model: MODEL },
+        { name: "b", model: MODEL },
+      ],
+    },
+  },
+};
+
 const program = findProgram("prometheus");
 const missing =
   (await missingAssets()) ?? (program === undefined ? "there is no prometheus on PATH" : undefined);
@@ -108,6 +125,35 @@ describe.skipIf(missing !== undefined)(
       for (const { alert, expr } of alerts()) expect(await prometheus.query(expr), alert).toEqual([]);
       expect(serving.lost).toBe(0);
     });
+
+    test(
+      "a resource that is not well is told of by its own name and namespace, and no more once it is gone",
+      async () => {
+        await kubectl(server, ["create", "namespace", "team-a"]);
+        await kubectl(server, ["apply", "-f", "-"], JSON.stringify(UNSOUND));
+        const told = async (alert: string) => {
+          const { expr = "" } = alerts().find((one) => one.alert === alert) ?? {};
+          expect(expr).toMatch(/> 300$/m);
+          // At once, in place of after its time.
+          return prometheus.query(expr.replace(/> 300$/m, ">= 0"));
+        };
+        const both = ["NaruModelServingNotReady", "NaruModelServingDegraded"];
+        for (const alert of both) {
+          const found = await eventually(alert, async () => (await told(alert)).at(0), LIMIT);
+          expect(found.metric).toEqual({
+            namespace: "team-a",
+            resource_namespace: "team-a",
+            name: "unsound",
+          });
+          expect(found.value).toBeLessThan(LIMIT / 1000);
+        }
+        await kubectl(server, ["delete", "modelserving", "unsound", "-n", "team-a"]);
+        for (const alert of both) {
+          await eventually(`${alert} ends`, async () => (await told(alert)).length === 0, LIMIT);
+        }
+      },
+      LIMIT,
+    );
   },
 );
 
