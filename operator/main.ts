@@ -19,7 +19,7 @@ const log = createLogger("operator");
 await runProgram(async () => {
   const options = readCommandLine();
   log.level = options.logLevel;
-  // Kubernetes' own client takes a second to load: not for --help.
+  // What it is made of takes a while to load: not for --help.
   const { startManager } = await import("./manager/manager.ts");
   return startManager(options, log, naruVersion());
 }, log);

@@ -6,10 +6,10 @@ import { systemClock } from "../engine/clock.ts";
 import { startControllers } from "../engine/start.ts";
 import { openApiClient } from "../kube/api-client.ts";
 import { openKubeCluster } from "../kube/cluster.ts";
-import { type Connection, openConnection } from "../kube/connection.ts";
 import { Election } from "../kube/election.ts";
 import { LEASE } from "../kube/lease.ts";
 import { leaseOf } from "../kube/lease-store.ts";
+import { openConnection } from "../kube/open-connection.ts";
 import { signingKeySecret } from "../kube/signing-key-secret.ts";
 import { modelServingKind } from "../model-serving/kind.ts";
 import { openRouterSigner } from "../model-serving/router-signer.ts";
@@ -38,8 +38,9 @@ export async function startManager(
   options: ManagerOptions,
   log: Logger,
   version: string,
-  connection: Connection = openConnection(),
 ): Promise<RunningProgram> {
+  const { serviceAccountFolder } = options;
+  const connection = await openConnection(serviceAccountFolder === undefined ? {} : { serviceAccountFolder });
   const instance = process.env.POD_NAME || hostname();
   const metrics = managerMetrics(version, LEASE_NAME, new URL(connection.url).host);
   const onAnswer = metrics.answered;

@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { NaruError } from "../../lib/errors.ts";
+import { messageOf, NaruError } from "../../lib/errors.ts";
 import { DEFAULT_TIMING, type ElectionTiming } from "../kube/election.ts";
+import { SERVICE_ACCOUNT_FOLDER } from "../kube/service-account.ts";
 import { type ListenAddress, readAddress } from "./address.ts";
 
 /** What the operator is told by its command line and its environment. */
 export interface ManagerOptions {
   readonly logLevel: string;
+  /** With token, ca.crt and namespace; undefined: a kubeconfig, or the pod's own. */
+  readonly serviceAccountFolder?: string;
   /** The operator's own: of its signing keys, and where NetworkPolicies let it come from. */
   readonly namespace: string;
   readonly leaseNamespace: string;
@@ -28,6 +32,7 @@ export interface ManagerOptions {
 
 interface Parsed {
   logLevel: string;
+  serviceAccountFolder?: string;
   namespace?: string;
   leaseNamespace?: string;
   watchNamespaces: string[];
@@ -44,8 +49,6 @@ interface Parsed {
   profilingPort?: number;
 }
 
-/** Where every pod finds the name of the namespace that it runs in. */
-const NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 /** An RFC 1123 label. */
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -59,14 +62,16 @@ const MAX_CONCURRENCY = 64;
 export function readOptions(
   args: readonly string[],
   version: string,
-  namespaceFile = NAMESPACE_FILE,
+  podFolder = SERVICE_ACCOUNT_FOLDER,
 ): ManagerOptions {
   const command = manager(version).exitOverride();
   command.parse(args, { from: "user" });
   const given = command.opts<Parsed>();
-  const namespace = given.namespace ?? podNamespace(namespaceFile);
+  const { serviceAccountFolder } = given;
+  const namespace = given.namespace ?? namespaceIn(serviceAccountFolder ?? podFolder);
   return {
     logLevel: given.logLevel,
+    ...(serviceAccountFolder === undefined ? {} : { serviceAccountFolder }),
     namespace,
     leaseNamespace: given.leaseNamespace ?? namespace,
     watchNamespaces: given.watchNamespaces,
@@ -97,6 +102,12 @@ function manager(version: string): Command {
         .env("NARU_RUNTIME_IMAGE")
         .argParser(image)
         .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option(
+        "--service-account-folder <path>",
+        "where a service account's token, ca.crt and namespace are (default: a kubeconfig, else the pod's)",
+      ),
     )
     .addOption(
       new Option("--namespace <name>", "the operator's own (default: the pod's)")
@@ -183,16 +194,22 @@ function image(text: string): string {
   throw new InvalidArgumentError("It is an image, such as registry.example/naru-runtimes@sha256:….");
 }
 
-function podNamespace(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch (cause) {
-    throw new NaruError({
+function namespaceIn(folder: string): string {
+  const file = join(folder, "namespace");
+  const unknown = (why: string, cause?: unknown) =>
+    new NaruError({
       code: "NamespaceUnknown",
-      message: `the operator is told no namespace of its own, and ${file} can't be read`,
+      message: `the operator is told no namespace of its own, and can't read it from ${file}: ${why}`,
       remedy: "outside a cluster, give --namespace",
       status: 400,
       cause,
     });
+  let name: string;
+  try {
+    name = readFileSync(file, "utf8").trim();
+  } catch (cause) {
+    throw unknown(messageOf(cause), cause);
   }
+  if (name === "") throw unknown("it is empty");
+  return name;
 }

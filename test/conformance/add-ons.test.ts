@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Condition, KubeObject } from "../../operator/engine/objects.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { ADD_ONS, addOnsIn, installAddOns, removeAddOns } from "./support/add-ons.ts";
@@ -105,7 +105,7 @@ describe.skipIf(missing !== undefined)("APIs that a cluster may lack or forbid",
     "missing, installed, removed and installed again: each time only what needs them is without, and says so",
     async () => {
       namespace = await newNamespace(server);
-      const engine = await startEngine(openConnection({ kubeconfig: server.kubeconfig }), { settings });
+      const engine = await startEngine(await openConnection({ kubeconfig: server.kubeconfig }), { settings });
       open.push(engine);
       await applyAs(server, "kubectl", demanding("digits"));
       await lacking("missing from the start", "KindNotServed");
@@ -134,7 +134,7 @@ describe.skipIf(missing !== undefined)("APIs that a cluster may lack or forbid",
         { apiGroups: ["apiextensions.k8s.io"], verbs: READ },
       ]);
       const groups = [...new Set(ADD_ONS.map(({ group }) => group))];
-      const limited = openConnection({ kubeconfig: server.limitedKubeconfig });
+      const limited = await openConnection({ kubeconfig: server.limitedKubeconfig });
       const may = async (resource: string) => {
         const path = `/apis/authorization.k8s.io/v1/subjectaccessreviews`;
         const resourceAttributes = { verb: "list", group: "apps", resource, namespace };
@@ -199,7 +199,7 @@ describe.skipIf(missing !== undefined)("APIs that a cluster may lack or forbid",
 
   test("metrics that nobody serves are the autoscaler's own word, and so is that they have come", async () => {
     namespace = await newNamespace(server);
-    const engine = await startEngine(openConnection({ kubeconfig: server.kubeconfig }));
+    const engine = await startEngine(await openConnection({ kubeconfig: server.kubeconfig }));
     open.push(engine);
     const { spec } = demanding("digits") as { spec: { model: object } };
     await applyAs(server, "kubectl", {

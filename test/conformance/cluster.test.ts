@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from "vitest";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { MODEL_SERVING } from "../../operator/model-serving/kind.ts";
 import { clusterContract } from "../contract/cluster.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
@@ -32,7 +32,7 @@ describe.skipIf(missing !== undefined)("the Kubernetes adapter on a real API ser
 
   clusterContract("Kubernetes", async () => {
     const namespace = await newNamespace(server);
-    const connection = openConnection({ kubeconfig: server.kubeconfig });
+    const connection = await openConnection({ kubeconfig: server.kubeconfig });
     const { cluster, stop } = await openCluster(connection, { kinds: [CONFIG_MAP, SERVICE, MODEL_SERVING] });
     return {
       cluster,

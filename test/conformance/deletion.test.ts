@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ModelServingStatus } from "../../crds/model-serving.ts";
 import type { KubeObject } from "../../operator/engine/objects.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ApiProxy, startApiProxy } from "./support/api-proxy.ts";
@@ -46,7 +46,7 @@ describe.skipIf(missing !== undefined)("what is deleted while a canary is under 
   });
   beforeEach(async () => {
     canary = canaryMoves(server, folder, NAME);
-    proxy = await startApiProxy(openConnection({ kubeconfig: server.kubeconfig }));
+    proxy = await startApiProxy(await openConnection({ kubeconfig: server.kubeconfig }));
     engine = await startEngine(proxy.connection);
   });
   afterEach(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from "vitest";
 import type { Condition, KubeObject } from "../../operator/engine/objects.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ApiProxy, type Fault, startApiProxy } from "./support/api-proxy.ts";
@@ -25,7 +25,7 @@ describe.skipIf(missing !== undefined)("the engine with the real decisions, on a
   });
   afterAll(async () => server?.stop());
   beforeEach(async () => {
-    proxy = await startApiProxy(openConnection({ kubeconfig: server.kubeconfig }));
+    proxy = await startApiProxy(await openConnection({ kubeconfig: server.kubeconfig }));
     engine = await startEngine(proxy.connection, { timing: { firstRetry: 50, longestRetry: 500 } });
     namespace = await newNamespace(server);
     onTestFailed(() => console.log("the engine logged:", engine.log.lines.slice(-20)));

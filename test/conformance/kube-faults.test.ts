@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../operator/engine/objects.ts";
 import type { KubeCluster, KubeClusterOptions } from "../../operator/kube/cluster.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ApiProxy, startApiProxy } from "./support/api-proxy.ts";
@@ -21,7 +21,7 @@ describe.skipIf(missing !== undefined)("the Kubernetes adapter, when the network
   });
   afterAll(async () => server?.stop());
   beforeEach(async () => {
-    proxy = await startApiProxy(openConnection({ kubeconfig: server.kubeconfig }));
+    proxy = await startApiProxy(await openConnection({ kubeconfig: server.kubeconfig }));
     open.push(proxy);
     namespace = await newNamespace(server);
   });

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../operator/engine/objects.ts";
 import type { KubeClusterOptions } from "../../operator/kube/cluster.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ApiProxy, startApiProxy } from "./support/api-proxy.ts";
@@ -45,7 +45,7 @@ describe.skipIf(missing !== undefined)("how the Kubernetes adapter reads a real 
   });
   afterAll(async () => server?.stop());
   beforeEach(async () => {
-    proxy = await startApiProxy(openConnection({ kubeconfig: server.kubeconfig }));
+    proxy = await startApiProxy(await openConnection({ kubeconfig: server.kubeconfig }));
     open.push(proxy);
     namespace = await newNamespace(server);
   });
@@ -164,7 +164,7 @@ describe.skipIf(missing !== undefined)("how the Kubernetes adapter reads a real 
     };
     await rights(["configmaps"]);
     await applyAs(server, "somebody", configMap("a"));
-    const limited = openConnection({ kubeconfig: server.limitedKubeconfig });
+    const limited = await openConnection({ kubeconfig: server.limitedKubeconfig });
     await eventually("the rights", async () => {
       const cluster = await opened({ kinds: [CONFIG_MAP, SERVICE] }, limited);
       return cluster.serves(CONFIG_MAP);

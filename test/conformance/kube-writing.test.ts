@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject, ObjectRef } from "../../operator/engine/objects.ts";
 import { startControllers } from "../../operator/engine/start.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { MODEL_SERVING, modelServingKind } from "../../operator/model-serving/kind.ts";
 import { openRouterSigner } from "../../operator/model-serving/router-signer.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
@@ -37,7 +37,7 @@ describe.skipIf(missing !== undefined)("what the Kubernetes adapter writes to a 
   });
   afterAll(async () => server?.stop());
   beforeEach(async () => {
-    proxy = await startApiProxy(openConnection({ kubeconfig: server.kubeconfig }));
+    proxy = await startApiProxy(await openConnection({ kubeconfig: server.kubeconfig }));
     open.push(proxy);
     namespace = await newNamespace(server);
   });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readPrivateKeys } from "../../lib/signing/keys.ts";
 import { type ApiClient, openApiClient } from "../../operator/kube/api-client.ts";
-import { openConnection } from "../../operator/kube/connection.ts";
 import { Election } from "../../operator/kube/election.ts";
 import { givenBack, heldBy } from "../../operator/kube/lease.ts";
 import { leaseOf } from "../../operator/kube/lease-store.ts";
+import { openConnection } from "../../operator/kube/open-connection.ts";
 import { SIGNING_KEY_SECRET, signingKeySecret } from "../../operator/kube/signing-key-secret.ts";
 import { openRouterSigner } from "../../operator/model-serving/router-signer.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
@@ -20,7 +20,7 @@ describe.skipIf(missing !== undefined)("what the operator keeps for itself on a 
 
   beforeAll(async () => {
     server = await startApiServer();
-    client = openApiClient(openConnection({ kubeconfig: server.kubeconfig }));
+    client = openApiClient(await openConnection({ kubeconfig: server.kubeconfig }));
   });
   afterAll(async () => {
     await client?.close();

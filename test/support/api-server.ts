@@ -17,6 +17,8 @@ export interface ApiServer {
   /** For kubectl. */
   readonly kubeconfig: string;
   readonly kubectl: string;
+  /** The file with the certificate that signed its own. */
+  readonly authority: string;
   /** For a user without any right but those that a test grants to `limited`. */
   readonly limitedKubeconfig: string;
   /** Kills kube-apiserver and starts it again, on the same address and the same data; resolves when it is ready. */
@@ -148,6 +150,7 @@ export async function startApiServer(): Promise<ApiServer> {
       kubeconfig,
       limitedKubeconfig,
       kubectl: join(assets, "kubectl"),
+      authority,
       request: call,
       restart: async () => {
         await kill(apiServer);

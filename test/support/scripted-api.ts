@@ -40,7 +40,6 @@ export async function startScriptedApi(answer: Answerer): Promise<ScriptedApi> {
     asked,
     connection: {
       url: `http://127.0.0.1:${port}`,
-      namespace: "default",
       credentials: async () => ({ headers: {}, tls }),
     },
     stop: async () => {

@@ -101,7 +101,6 @@ export async function startApiProxy(upstream: Connection): Promise<ApiProxy> {
   return {
     connection: {
       url: `http://127.0.0.1:${port}`,
-      namespace: upstream.namespace,
       credentials: async (options) => ({
         headers: (await upstream.credentials(options)).headers,
         tls: PLAIN,

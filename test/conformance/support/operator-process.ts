@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { eventually } from "../../support/eventually.ts";
+import type { MountedServiceAccount } from "../../support/service-account.ts";
 
 const MAIN = new URL("../../../operator/main.ts", import.meta.url).pathname;
+const NO_CLIENT = new URL("../../support/no-kubernetes-client.ts", import.meta.url).href;
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
 
@@ -31,13 +33,19 @@ const TIMING = [
   "--leader-elect-retry-period=500ms",
 ];
 
-/** `pod` is the name that it gives itself. The test kills what is left of it. */
-export function startOperator(options: {
-  kubeconfig: string;
-  pod: string;
-  args?: readonly string[];
-}): OperatorProcess {
+/**
+ * `pod` is the name that it gives itself. By a service account it starts as in a pod, and would end if it loaded
+ * Kubernetes' client. The test kills what is left of it.
+ */
+export function startOperator(
+  options: ({ kubeconfig: string } | { serviceAccount: MountedServiceAccount }) & {
+    pod: string;
+    args?: readonly string[];
+  },
+): OperatorProcess {
+  const account = "serviceAccount" in options ? options.serviceAccount : undefined;
   const args = [
+    ...(account === undefined ? [] : [`--service-account-folder=${account.folder}`]),
     `--runtime-image=${IMAGE}`,
     "--namespace=default",
     "--health-address=127.0.0.1:0",
@@ -45,8 +53,16 @@ export function startOperator(options: {
     ...TIMING,
     ...(options.args ?? []),
   ];
-  const env = { ...process.env, KUBECONFIG: options.kubeconfig, POD_NAME: options.pod };
-  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const env = {
+    ...process.env,
+    POD_NAME: options.pod,
+    ...("kubeconfig" in options ? { KUBECONFIG: options.kubeconfig } : account?.env),
+  };
+  const guards = account === undefined ? [] : ["--import", NO_CLIENT];
+  const child = spawn(process.execPath, [...guards, MAIN, ...args], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const log: LogLine[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => log.push(JSON.parse(line) as LogLine));
   const ended = endOf(child);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 const guard = new URL("../../../operator/standalone/guard.ts", import.meta.url).href;
+const noClient = new URL("../../support/no-kubernetes-client.ts", import.meta.url).href;
 const examples = fileURLToPath(new URL("../../../examples/digits/", import.meta.url));
 
 export const heldOut = path.join(examples, "held-out");
@@ -65,7 +66,7 @@ export class Up {
   constructor(dir: string) {
     this.dir = dir;
     // Its standard input is a pipe of ours: should the tests be killed, it drains instead of going on for ever.
-    this.#child = spawn(process.execPath, ["--import", guard, main, "up", dir], {
+    this.#child = spawn(process.execPath, ["--import", guard, "--import", noClient, main, "up", dir], {
       stdio: ["pipe", "pipe", "pipe"],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

@@ -72,15 +72,19 @@ describe("the operator's options", () => {
   });
 
   test("know the namespace that a pod runs in, and say what to do where there is none", () => {
-    const file = join(mkdtempSync(join(tmpdir(), "naru-options-")), "namespace");
+    const folder = mkdtempSync(join(tmpdir(), "naru-options-"));
     const args = ["--runtime-image", IMAGE];
-    expect(() => readOptions(args, "1.2.3", file)).toThrow(
-      expect.objectContaining({ code: "NamespaceUnknown" }),
-    );
-    writeFileSync(file, "from-pod\n");
-    expect(readOptions(args, "1.2.3", file)).toMatchObject({
-      namespace: "from-pod",
-      leaseNamespace: "from-pod",
+    const unknown = (why: string) =>
+      expect.objectContaining({ code: "NamespaceUnknown", message: expect.stringContaining(why) });
+    expect(() => readOptions(args, "1.2.3", folder)).toThrow(unknown("no such file"));
+    writeFileSync(join(folder, "namespace"), "\n");
+    expect(() => readOptions(args, "1.2.3", folder)).toThrow(unknown("is empty"));
+    writeFileSync(join(folder, "namespace"), "from-pod\n");
+    const own = { namespace: "from-pod", leaseNamespace: "from-pod" };
+    expect(readOptions(args, "1.2.3", folder)).toMatchObject(own);
+    expect(readOptions([...args, "--service-account-folder", folder], "1.2.3", "/none")).toMatchObject({
+      ...own,
+      serviceAccountFolder: folder,
     });
   });
 

@@ -28,7 +28,7 @@ test("of the operator's files four can reach a network: to the API server, to it
   const code = (file: string) => readFileSync(join(ROOT, file), "utf8").replaceAll(/^import type .*$/gm, "");
   expect(files.filter((file) => NETWORK.test(code(file)))).toEqual([
     "operator/kube/api-client.ts",
-    "operator/kube/connection.ts",
+    "operator/kube/kubeconfig.ts",
     "operator/manager/http.ts",
     "operator/model-serving/router-client.ts",
   ]);

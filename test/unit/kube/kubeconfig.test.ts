@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openConnection } from "../../../operator/kube/connection.ts";
+import { openConnection } from "../../../operator/kube/open-connection.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 describe("a connection by kubeconfig", () => {
@@ -22,30 +22,30 @@ describe("a connection by kubeconfig", () => {
       JSON.stringify({
         apiVersion: "v1",
         kind: "Config",
-        clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:6443/", ...cluster } }],
+        clusters: [
+          { name: "c", cluster: { server: "https://127.0.0.1:6443/", ...cluster } },
+          { name: "d", cluster: { server: "https://127.0.0.1:7443" } },
+        ],
         users: [{ name: "u", user }],
         contexts: [
-          { name: "one", context: { cluster: "c", user: "u", namespace: "models" } },
-          { name: "two", context: { cluster: "c", user: "u" } },
+          { name: "one", context: { cluster: "c", user: "u" } },
+          { name: "two", context: { cluster: "d", user: "u" } },
         ],
         "current-context": "one",
       }),
     );
 
-  test("has the server's address and the context's namespace", async () => {
+  test("has the address of the context's cluster", async () => {
     await write({ token: "t" });
-    expect(openConnection({ kubeconfig })).toMatchObject({
-      url: "https://127.0.0.1:6443",
-      namespace: "models",
-    });
-    expect(openConnection({ kubeconfig, context: "two" }).namespace).toBe("default");
+    expect((await openConnection({ kubeconfig })).url).toBe("https://127.0.0.1:6443");
+    expect((await openConnection({ kubeconfig, context: "two" })).url).toBe("https://127.0.0.1:7443");
   });
 
   test("reads a token that is mounted as a file again, without the line break at its end", async () => {
     const tokenFile = join(folder, "token");
     await writeFile(tokenFile, "first\n");
     await write({ "auth-provider": { name: "tokenFile", config: { tokenFile } } });
-    const connection = openConnection({ kubeconfig, clock });
+    const connection = await openConnection({ kubeconfig, clock });
     expect((await connection.credentials()).headers).toEqual({ Authorization: "Bearer first" });
     await writeFile(tokenFile, "second\n");
     expect((await connection.credentials()).headers).toEqual({ Authorization: "Bearer first" });
@@ -57,7 +57,7 @@ describe("a connection by kubeconfig", () => {
 
   test("a server that refuses everything does not have the files read all the time", async () => {
     await write({ token: "first" });
-    const connection = openConnection({ kubeconfig, clock });
+    const connection = await openConnection({ kubeconfig, clock });
     await connection.credentials({ renew: true });
     await write({ token: "second" });
     const at = async () => (await connection.credentials({ renew: true })).headers.Authorization;
@@ -70,7 +70,7 @@ describe("a connection by kubeconfig", () => {
     const authority = join(folder, "ca.crt");
     await writeFile(authority, "one");
     await write({ token: "t" }, { "certificate-authority": authority });
-    const connection = openConnection({ kubeconfig, clock });
+    const connection = await openConnection({ kubeconfig, clock });
     const { tls } = await connection.credentials();
     clock.advance(60_000);
     expect((await connection.credentials()).tls).toBe(tls);
@@ -81,16 +81,16 @@ describe("a connection by kubeconfig", () => {
 
   test("a name and a password are sent as Basic, and TLS is not checked where the file says so", async () => {
     await write({ username: "a", password: "b" }, { "insecure-skip-tls-verify": true });
-    const { headers, tls } = await openConnection({ kubeconfig }).credentials();
+    const { headers, tls } = await (await openConnection({ kubeconfig })).credentials();
     expect(headers.Authorization).toBe(`Basic ${Buffer.from("a:b").toString("base64")}`);
     expect(tls).toEqual({ rejectUnauthorized: false });
   });
 
   test("what can't be used is said with what to do: no file, no such context, a SOCKS proxy", async () => {
     const unusable = expect.objectContaining({ code: "KubeConfigUnusable" });
-    expect(() => openConnection({ kubeconfig: join(folder, "none") })).toThrow(unusable);
+    await expect(openConnection({ kubeconfig: join(folder, "none") })).rejects.toEqual(unusable);
     await write({ token: "t" }, { "proxy-url": "socks5://127.0.0.1:1080" });
-    expect(() => openConnection({ kubeconfig, context: "three" })).toThrow(unusable);
-    await expect(openConnection({ kubeconfig }).credentials()).rejects.toEqual(unusable);
+    await expect(openConnection({ kubeconfig, context: "three" })).rejects.toEqual(unusable);
+    await expect((await openConnection({ kubeconfig })).credentials()).rejects.toEqual(unusable);
   });
 });
