@@ -165,6 +165,38 @@ describe.skipIf(missing !== undefined)("the operator's processes on a real API s
   );
 
   test(
+    "tell of conditions while they lead, and not while another does",
+    async () => {
+      const [first, second] = await startTwo();
+      const namespace = await newNamespace(server);
+      await applyAs(server, "kubectl", modelServing(namespace, "digits", 1));
+      await actedOn(namespace, "digits");
+      const told = ({ metric }: Replica) =>
+        metric(
+          "naru_resource_condition_since_timestamp_seconds",
+          `{kind="ModelServing",resource_namespace="${namespace}",name="digits",condition="Ready",status="False"`,
+        );
+      const counted = ({ metric }: Replica) => metric("naru_resource_conditions", "{");
+      const ready = (await conditionsOf(namespace, "digits")).find(({ type }) => type === "Ready");
+      const since = Date.parse(ready?.lastTransitionTime ?? "") / 1000;
+      await eventually("the leader tells", async () => (await told(first)) === since);
+      expect(await counted(second)).toBeUndefined();
+      expect(await told(second)).toBeUndefined();
+
+      first.signal("SIGSTOP");
+      await leader("second");
+      await eventually("the next leader tells", async () => (await told(second)) === since);
+      first.signal("SIGCONT");
+      await first.logged("leads no more");
+      await eventually("the former leader is silent", async () => (await counted(first)) === undefined);
+      expect(await told(second)).toBe(since);
+      await server.request("DELETE", `/apis/naru.dev/v1alpha1/namespaces/${namespace}/modelservings/digits`);
+      await eventually("nothing is told of what is gone", async () => (await told(second)) === undefined);
+    },
+    PATIENCE,
+  );
+
+  test(
     "hand over at once on SIGTERM, after the reconcile that was under way is finished",
     async () => {
       const [first] = await startTwo();
