@@ -9,6 +9,11 @@ export function argocdSettings(kind: string, script: string): Map<string, string
   const patch = [
     HEADER,
     "# kubectl --namespace argocd patch configmap argocd-cm --patch-file argocd/argocd-cm.yaml",
+    // Named as a whole, so that kustomize and `argocd admin settings` take it too.
+    "apiVersion: v1",
+    "kind: ConfigMap",
+    "metadata:",
+    "  name: argocd-cm",
     "data:",
     ...indented([key, ...indented(linesOf(script))]),
   ];
