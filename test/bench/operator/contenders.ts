@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { assemble } from "../../../scripts/image/assemble.ts";
 import { freePort } from "../../support/program.ts";
+import type { Access } from "./access.ts";
 import { peerTemplate } from "./template.ts";
 import { NoProgress } from "./waiting.ts";
 
@@ -23,7 +24,7 @@ export interface Contender {
   readonly name: string;
   /** What it is made of. */
   readonly version: string;
-  start(kubeconfig: string): Promise<RunningContender>;
+  start(access: Access): Promise<RunningContender>;
 }
 
 export interface RunningContender {
@@ -40,7 +41,10 @@ export interface RunningContender {
   stop(): Promise<void>;
 }
 
-/** Builds what the operator's image holds into `folder`: compiled, and with the packages that it imports. */
+/**
+ * Builds what the operator's image holds into `folder`: compiled, and with the packages that it imports. It starts as
+ * in a pod.
+ */
 export async function naru(folder: string): Promise<Contender> {
   const dist = join(folder, "dist");
   const app = join(folder, "app");
@@ -54,12 +58,13 @@ export async function naru(folder: string): Promise<Contender> {
   return {
     name: "Naru",
     version: `Node ${process.version}`,
-    start: (kubeconfig) =>
-      launch(kubeconfig, (port) => [
+    start: ({ folder, env }) =>
+      launch(env, (port) => [
         process.execPath,
         "--expose-gc",
         `--import=${COLLECT_ON_SIGNAL}`,
         join(app, "dist/operator/main.js"),
+        `--service-account-folder=${folder}`,
         `--runtime-image=${RUNTIME_IMAGE}`,
         "--namespace=default",
         `--concurrency=${CONCURRENCY}`,
@@ -89,8 +94,8 @@ export async function controllerRuntime(folder: string): Promise<Contender | str
   return {
     name: "controller-runtime",
     version: `controller-runtime ${library}, ${go.trim()}`,
-    start: (kubeconfig) =>
-      launch(kubeconfig, (port) => [
+    start: ({ kubeconfig }) =>
+      launch({ KUBECONFIG: kubeconfig }, (port) => [
         program,
         `--template=${template}`,
         `--concurrency=${CONCURRENCY}`,
@@ -100,14 +105,14 @@ export async function controllerRuntime(folder: string): Promise<Contender | str
 }
 
 async function launch(
-  kubeconfig: string,
+  env: Readonly<Record<string, string>>,
   commandOf: (port: number) => readonly string[],
 ): Promise<RunningContender> {
   const port = await freePort();
   const [command = "", ...args] = commandOf(port);
   const startedAt = performance.now();
   const child = spawn(command, args, {
-    env: { ...process.env, NODE_ENV: "production", KUBECONFIG: kubeconfig },
+    env: { ...process.env, NODE_ENV: "production", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   await once(child, "spawn");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { installModelServing } from "../../conformance/support/kube.ts";
 import { missingAssets, startApiServer } from "../../support/api-server.ts";
+import { openAccess } from "./access.ts";
 import { type Contender, controllerRuntime, naru, type RunningContender } from "./contenders.ts";
 import { measureEmpty, measureFirstPass, measureNoOp, measureRest, measureResync } from "./phases.ts";
 import { Population } from "./population.ts";
@@ -29,7 +30,7 @@ export async function benchOperator(quick: boolean, say: (line: string) => void)
     const rows: OperatorRow[] = [];
     for (const contender of contenders) {
       rows.push(
-        await measure(contender, resources, idleSeconds, (line) => say(`${contender.name}: ${line}`)),
+        await measure(contender, folder, resources, idleSeconds, (line) => say(`${contender.name}: ${line}`)),
       );
     }
     const { stdout } = await promisify(execFile)(
@@ -44,17 +45,19 @@ export async function benchOperator(quick: boolean, say: (line: string) => void)
 
 async function measure(
   contender: Contender,
+  folder: string,
   resources: number,
   idleSeconds: number,
   say: (line: string) => void,
 ): Promise<OperatorRow> {
   const server = await startApiServer();
   let running: RunningContender | undefined;
-  const start = async (): Promise<RunningContender> => {
-    running = await contender.start(server.kubeconfig);
-    return running;
-  };
   try {
+    const access = await openAccess(server, await mkdtemp(join(folder, "access-")));
+    const start = async (): Promise<RunningContender> => {
+      running = await contender.start(access);
+      return running;
+    };
     await installModelServing(server);
     const empty = await measureEmpty(await start(), say);
     await running?.stop();

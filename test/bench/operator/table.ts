@@ -54,8 +54,8 @@ export function operatorPage(result: OperatorResult): string {
       `${rows.map(({ name, version }) => `${name}: ${version}`).join("; ")}.`,
     "",
     `${resources} ModelServings, each of a model of its own, with seven children each, the contenders one after the other, each on an etcd of its own. ` +
-      `Both send the same bytes by server-side apply and a status update, reconcile ${CONCURRENCY} at once, have no limit of their own on requests, and hold a Lease. ` +
-      "The peer ([source](../../test/bench/peers/controller-runtime/main.go)) has controller-runtime's defaults, its priority queue included, makes its children of typed objects and compares them with its cache; it decides nothing: no schema is parsed, no condition or revision is worked out. Naru is what its image holds. What profiles showed, and what was done about it: [ADR 0012](../adr/0012-kubernetes-adapter.md).",
+      `Both send the same bytes by server-side apply and a status update, reconcile ${CONCURRENCY} at once, have no limit of their own on requests, and hold a Lease; each is a service account with a token from a file. ` +
+      "The peer ([source](../../test/bench/peers/controller-runtime/main.go)) has controller-runtime's defaults, its priority queue included, makes its children of typed objects and compares them with its cache; it decides nothing: no schema is parsed, no condition or revision is worked out. Naru is what its image holds, started as in a pod. What profiles showed, and what was done about it: [ADR 0012](../adr/0012-kubernetes-adapter.md).",
     "",
     `| ${head.join(" | ")} |`,
     `| --- |${head
