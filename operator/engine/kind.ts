@@ -53,6 +53,8 @@ export interface ControlledKind<Observed> {
    * would look as if it were not there. None by default.
    */
   readonly needs?: readonly ObjectKind[];
+  /** Those of `owns` that a cluster may be without: a feature is missing then, and status says so. None by default. */
+  readonly addOns?: readonly ObjectKind[];
   /** Those that metrics tell of. None by default. */
   readonly conditions?: readonly KindCondition[];
   /**

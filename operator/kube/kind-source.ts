@@ -13,6 +13,8 @@ export interface KindRule extends ObjectKind {
   readonly labelSelector?: string;
   /** Only metadata is asked for: for kinds of which nothing else is read. */
   readonly metadataOnly?: boolean;
+  /** Nothing waits for its first listing where the server can't give it one: the kind counts as not served until then. */
+  readonly optional?: boolean;
   /** What is kept of an object, its `managedFields` being gone already; all of it by default. */
   readonly keep?: (object: KubeObject) => KubeObject;
   /** A label by which objects of one namespace are often listed. */
@@ -161,6 +163,7 @@ export class KindSource {
     const before = this.#states.get(scope);
     // A server that can't be reached says nothing about what may be read.
     if (state === "unreachable" && before !== "listed") return;
+    if (state === "failing" && this.#options.rule.optional !== true) return;
     this.#states.set(scope, state);
     if (state === "forbidden" || state === "absent") this.cache.removeIf(ofScope);
     this.#tellWaiting(this.isSettled);

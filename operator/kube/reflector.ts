@@ -20,8 +20,11 @@ export interface Sink {
   state(state: ReflectorState): void;
 }
 
-/** `unreachable` keeps what was seen; `forbidden` and `absent` say that the kind can't be read now. */
-export type ReflectorState = "listed" | "unreachable" | "forbidden" | "absent";
+/**
+ * `unreachable` keeps what was seen; `forbidden` and `absent` say that the kind can't be read now. `failing`: the server
+ * answers, and was never able to list it (an add-on whose conversion webhook is gone).
+ */
+export type ReflectorState = "listed" | "unreachable" | "failing" | "forbidden" | "absent";
 
 export interface ReflectorOptions {
   client: ApiClient;
@@ -83,6 +86,8 @@ export class Reflector {
   #failures = 0;
   /** How many of the last failures were refusals, in a row. */
   #refusals = 0;
+  /** How many of them were the server's own (500), in a row. */
+  #serverErrors = 0;
   #heardAt: number;
 
   constructor(options: ReflectorOptions) {
@@ -164,6 +169,7 @@ export class Reflector {
   #recovered(): void {
     this.#failures = 0;
     this.#refusals = 0;
+    this.#serverErrors = 0;
   }
 
   #heard(): void {
@@ -191,12 +197,15 @@ export class Reflector {
     const fields = { kind: kind.kind, path, error: messageOf(thrown), failures: this.#failures };
     const code = thrown instanceof ClusterError ? thrown.code : undefined;
     this.#refusals = code === "Forbidden" || code === "NotFound" ? this.#refusals + 1 : 0;
+    // 503 and the like are of a server that starts, or has too much to do.
+    this.#serverErrors = thrown instanceof ApiError && thrown.status === 500 ? this.#serverErrors + 1 : 0;
     if (thrown instanceof ApiError && thrown.expired) {
       this.#version = undefined;
       log.info(fields, "the server knows the version no more: listing again");
     } else if (this.#refusals === 0) {
       log.warn(fields, "listing or watching failed");
-      sink.state("unreachable");
+      const failing = !this.#listed && this.#serverErrors >= believedRefusals;
+      sink.state(failing ? "failing" : "unreachable");
     } else if (!this.#listed || this.#refusals >= believedRefusals) {
       if (this.#listed || failures === 0) log.warn(fields, "the kind can't be read");
       this.#listed = false;

@@ -27,9 +27,11 @@ export function kindRules(kinds: readonly ControlledKind<unknown>[]): KindRule[]
     return kinds.some(({ kind }) => sameKind(kind, controller));
   };
   for (const { kind } of kinds) add(kind);
-  for (const { owns, reads } of kinds) {
-    for (const kind of owns)
-      add({ ...kind, keep: (object) => (isOurs(object) ? object : identityOf(object)) });
+  for (const { owns, reads, addOns = [] } of kinds) {
+    for (const kind of owns) {
+      const optional = addOns.some((addOn) => sameKind(addOn, kind));
+      add({ ...kind, optional, keep: (object) => (isOurs(object) ? object : identityOf(object)) });
+    }
     for (const { kind } of reads)
       add(sameKind(kind, POD) ? { ...kind, labelSelector: SERVING_LABEL, index: SERVING_LABEL } : kind);
   }

@@ -13,6 +13,8 @@ import type { OperatorSettings } from "./settings.ts";
 
 export const MODEL_SERVING = { apiVersion: "naru.dev/v1alpha1", kind: "ModelServing" } as const;
 
+const ADD_ONS = [SCALED_OBJECT, SERVICE_MONITOR, HTTP_ROUTE, GRPC_ROUTE];
+
 /** ModelServing, as the engine runs it. `signer` is the operator's word towards routers. */
 export function modelServingKind(
   settings: OperatorSettings,
@@ -30,11 +32,9 @@ export function modelServingKind(
       { apiVersion: "policy/v1", kind: "PodDisruptionBudget" },
       { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler" },
       { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
-      SCALED_OBJECT,
-      SERVICE_MONITOR,
-      HTTP_ROUTE,
-      GRPC_ROUTE,
+      ...ADD_ONS,
     ],
+    addOns: ADD_ONS,
     reads: [
       {
         kind: { apiVersion: "v1", kind: "Pod" },

@@ -3,7 +3,14 @@ import type { Condition, KubeObject } from "../../operator/engine/objects.ts";
 import { openConnection } from "../../operator/kube/open-connection.ts";
 import { type ApiServer, missingAssets, startApiServer } from "../support/api-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { ADD_ONS, addOnsIn, installAddOns, removeAddOns } from "./support/add-ons.ts";
+import {
+  ADD_ONS,
+  addOnsIn,
+  breakScaledObjects,
+  installAddOns,
+  mendScaledObjects,
+  removeAddOns,
+} from "./support/add-ons.ts";
 import { startApiProxy } from "./support/api-proxy.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { applyAs, installModelServing, modelServing, newNamespace } from "./support/kube.ts";
@@ -193,6 +200,31 @@ describe.skipIf(missing !== undefined)("APIs that a cluster may lack or forbid",
           subjects,
         });
       }
+    },
+    PATIENCE,
+  );
+
+  test(
+    "one that its own webhook keeps from being listed: the operator starts, only what needs it is without, until it is back",
+    async () => {
+      namespace = await newNamespace(server);
+      await installAddOns(server);
+      await breakScaledObjects(server, namespace);
+      const engine = await startEngine(await openConnection({ kubeconfig: server.kubeconfig }), {
+        settings,
+        timing: { longestRetry: 500 },
+      });
+      open.push(engine);
+      await applyAs(server, "kubectl", demanding("digits"));
+      await holds("without KEDA", async () => {
+        expect((await condition("ScalingActive"))?.message).toContain("install KEDA");
+        expect(await condition("RoutesAccepted")).toMatchObject({ status: "Unknown" });
+        expect(await condition("ServiceMonitorApplied")).toMatchObject({ status: "True" });
+      });
+      await worksOn("while-broken");
+      await mendScaledObjects(server);
+      await present("listed again");
+      expect(errors(engine)).toEqual([]);
     },
     PATIENCE,
   );

@@ -25,6 +25,45 @@ export async function installAddOns(server: ApiServer): Promise<void> {
   }
 }
 
+/**
+ * Has no ScaledObject listed any more, as when KEDA's webhook is gone: one is stored in a version that only the webhook
+ * could turn into the one that is asked for.
+ */
+export async function breakScaledObjects(server: ApiServer, namespace: string): Promise<void> {
+  const [{ group, version, plural, kind }] = ADD_ONS;
+  const path = `${DEFINITIONS}/${plural}.${group}`;
+  const { body } = await server.request("GET", path);
+  const definition = body as { spec: { versions: { name: string }[] } };
+  const [served] = definition.spec.versions;
+  const clientConfig = { url: "https://127.0.0.1:1/convert" };
+  const conversion = { strategy: "Webhook", webhook: { clientConfig, conversionReviewVersions: ["v1"] } };
+  const versions = [
+    { ...served, storage: false },
+    { ...served, name: "v1", storage: true },
+  ];
+  await server.request("PATCH", path, { spec: { versions, conversion } }, "application/merge-patch+json");
+  const object = { apiVersion: `${group}/v1`, kind, metadata: { name: "somebodys" } };
+  await eventually("one that is stored as v1", async () => {
+    const { status } = await server.request(
+      "POST",
+      `/apis/${group}/v1/namespaces/${namespace}/${plural}`,
+      object,
+    );
+    return status === 201 || status === 409;
+  });
+  await eventually(`no ${plural} listed`, async () => {
+    return (await server.request("GET", `/apis/${group}/${version}/${plural}`)).status === 500;
+  });
+}
+
+/** The webhook is back, in so far as nothing needs it. */
+export async function mendScaledObjects(server: ApiServer): Promise<void> {
+  const [{ plural, group }] = ADD_ONS;
+  const conversion = { strategy: "None", webhook: null };
+  const path = `${DEFINITIONS}/${plural}.${group}`;
+  await server.request("PATCH", path, { spec: { conversion } }, "application/merge-patch+json");
+}
+
 /** Resolves once nothing of them is left. */
 export async function removeAddOns(server: ApiServer): Promise<void> {
   for (const { plural, group } of ADD_ONS) {

@@ -165,6 +165,54 @@ describe("the adapter on a scripted API server", () => {
     expect(looks).toBeLessThanOrEqual(5);
   });
 
+  const breaking = async (optional: boolean) => {
+    const state = { broken: true, lists: 0 };
+    const api = await startScriptedApi(({ path, query }, response) => {
+      if (path === "/api") return json(response, CORE);
+      if (path === "/apis") return json(response, discovery(WIDGETS, DEFINITIONS));
+      if (query.has("watch")) return lines(response, []);
+      const isWidgets = path === PATH;
+      if (isWidgets) state.lists += 1;
+      if (isWidgets && state.broken) return refusal(response, 500, "InternalError");
+      json(response, { metadata: { resourceVersion: "10" }, items: isWidgets ? [widget("a", 1)] : [] });
+    });
+    ends.push(() => api.stop());
+    const client = openApiClient(api.connection);
+    ends.push(() => client.close());
+    const timing = { firstRetry: 1, longestRetry: 5, believedRefusals: 3 };
+    const opening = openKubeCluster({ client, log: silent, kinds: [{ ...WIDGET, optional }], timing });
+    return { opening, state };
+  };
+
+  test("an add-on that can't be listed holds up nothing, is not served, and is once it can be", async () => {
+    const { opening, state } = await breaking(true);
+    const cluster = await opening;
+    ends.push(() => cluster.stop());
+    expect(cluster.serves(WIDGET)).toBe(false);
+    expect(cluster.shows(WIDGET, "default")).toBe(false);
+    expect(cluster.list(WIDGET)).toEqual([]);
+    const told: string[] = [];
+    await cluster.watch(WIDGET, ({ type, object }) => told.push(`${type} ${object.metadata.name}`));
+    state.broken = false;
+    await eventually("it listed", () => told.length > 0);
+    expect(told).toEqual(["Added a"]);
+    expect(cluster.serves(WIDGET)).toBe(true);
+  });
+
+  test("a kind that is no add-on is waited for, however long the server can't list it", async () => {
+    const { opening, state } = await breaking(false);
+    let open = false;
+    void opening.then(() => {
+      open = true;
+    });
+    await eventually("more tries than are believed", () => state.lists > 10);
+    expect(open).toBe(false);
+    state.broken = false;
+    const cluster = await opening;
+    ends.push(() => cluster.stop());
+    expect(cluster.list(WIDGET)).toHaveLength(1);
+  });
+
   test("what of a kind may be read in one namespace and not in another, is shown in the first alone", async () => {
     let mayReadB = false;
     const api = await startScriptedApi(({ path, query }, response) => {

@@ -283,6 +283,20 @@ describe("a reflector", () => {
     expect(states).toEqual(["forbidden", "absent", "listed"]);
   });
 
+  test("what the server answers and can't list is told to be failing, unless it was listed before or has only begun", async () => {
+    const broken = Array.from({ length: 3 }, () => refuse(500, "InternalError"));
+    const { idle, states } = await reflect(
+      {
+        lists: [refuse(500, "InternalError"), refuse(503, "ServiceUnavailable"), ...broken, list([], 7)],
+        watches: broken,
+      },
+      { timing: { believedRefusals: 3 } },
+    );
+    await idle();
+    const never = ["unreachable", "unreachable", "unreachable", "unreachable", "failing"];
+    expect(states).toEqual([...never, "listed", "unreachable", "unreachable", "unreachable"]);
+  });
+
   test("each watch asks for a time of its own, between the shortest and its double", async () => {
     const ended = Array.from({ length: 5 }, (_, index) => watch(bookmark(index + 8)));
     const { askedFor, idle } = await reflect({ lists: [list([], 7)], watches: ended });
