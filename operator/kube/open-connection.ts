@@ -21,7 +21,7 @@ export async function openConnection(options: ConnectionOptions = {}): Promise<C
   const { kubeconfig, context, clock = systemClock } = options;
   const folder = options.serviceAccountFolder ?? podFolder(options, process.env);
   if (folder !== undefined) return openServiceAccount(folder, process.env, clock);
-  // Six hundred models, a second and 55 MB: only for those who need them.
+  // Kubernetes' own client takes half a second and up to 50 MB to load: only for those who need it.
   const { openKubeconfig } = await import("./kubeconfig.ts");
   return openKubeconfig(
     { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) },

@@ -11,7 +11,7 @@ export const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceacc
 
 /**
  * The API server as a pod is told of it, asked as the pod's service account. Kubernetes' own client can read these
- * files too, and costs more memory than an operator without resources has otherwise.
+ * files too, and loads six hundred models for that.
  * @throws NaruError KubeConfigUnusable
  */
 export async function openServiceAccount(
