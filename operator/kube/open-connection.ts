@@ -36,8 +36,13 @@ export function podFolder(
   folder = SERVICE_ACCOUNT_FOLDER,
 ): string | undefined {
   if (kubeconfig !== undefined || context !== undefined) return undefined;
-  if (env.KUBECONFIG !== undefined && env.KUBECONFIG !== "") return undefined;
+  if (isSet(env.KUBECONFIG)) return undefined;
   if (env.HOME !== undefined && existsSync(join(env.HOME, ".kube/config"))) return undefined;
-  const isPod = env.KUBERNETES_SERVICE_HOST !== undefined || existsSync(join(folder, "token"));
+  const isPod = isSet(env.KUBERNETES_SERVICE_HOST) || existsSync(join(folder, "token"));
   return isPod ? folder : undefined;
+}
+
+/** An empty variable says nothing, to client-go too. */
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== "";
 }

@@ -36,7 +36,8 @@ describe("which connection is opened", () => {
   });
 
   test("outside a pod, by a kubeconfig", () => {
-    expect(podFolder({}, { HOME: home }, join(scratch, "none"))).toBeUndefined();
+    const none = join(scratch, "none");
+    expect(podFolder({}, { HOME: home, KUBERNETES_SERVICE_HOST: "" }, none)).toBeUndefined();
   });
 
   test("a kubeconfig goes before the pod's own: by option, by KUBECONFIG, in its usual place", async () => {
