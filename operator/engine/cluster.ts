@@ -33,7 +33,9 @@ export interface Cluster {
    * leaves other managers' fields, and drops fields that we applied before and no longer do. Creates what is
    * absent. `status` is ignored, and what changes nothing leaves `resourceVersion` as it was. Answers the stored
    * object and the managers from whom a field was taken (they held it with another value).
-   * @throws ClusterError Forbidden, NamespaceTerminating, Invalid, Unavailable, NotServed (the kind's API is absent)
+   * With `metadata.resourceVersion`, an object that is at another one is left alone (Conflict): for values that were
+   * copied from what was seen, and that somebody else may have changed since. One that is gone is made anew.
+   * @throws ClusterError Conflict, Forbidden, NamespaceTerminating, Invalid, Unavailable, NotServed (the kind's API is absent)
    */
   apply(object: KubeObject): Promise<{ object: KubeObject; takenFrom: readonly string[] }>;
 

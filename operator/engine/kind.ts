@@ -5,7 +5,8 @@ import type { KubeObject, ObjectKind, ObjectRef } from "./objects.ts";
 export interface Decision {
   /**
    * Every child that should exist, complete, with owner reference and deterministic name, in the order in which
-   * they are applied. Others are pruned. ControllerRevisions are written before `status`, the rest after it.
+   * they are applied. Others are pruned. ControllerRevisions are written before `status`, the rest after it. One that
+   * has a resourceVersion is applied only on that version; on another it is decided anew.
    */
   readonly children: readonly KubeObject[];
   /**

@@ -27,7 +27,7 @@ export interface Memory {
 const SAME_WORDS = 60_000;
 
 export interface Outcome {
-  /** `conflict`: the resource had changed; nothing after status was written. */
+  /** `conflict`: the resource, or a child, had changed since it was seen; nothing after that was written. */
   readonly result: "done" | "refused" | "conflict" | "gone";
   /** Milliseconds. */
   readonly requeueAfter?: number;
@@ -80,7 +80,13 @@ export async function reconcile<Observed>(
     }
   }
   for (const event of decision.events) tell(event);
-  failures.push(...(await applyChildren(resource, others, cluster, writer, tell)));
+  try {
+    failures.push(...(await applyChildren(resource, others, cluster, writer, tell)));
+  } catch (thrown) {
+    // A child has changed since it was seen, and was to be applied only as it was.
+    if (thrown instanceof ClusterError && thrown.code === "Conflict") return { result: "conflict" };
+    throw thrown;
+  }
   const stay = (object: KubeObject): boolean => failures.some((failure) => sameKind(failure.ref, object));
   const going =
     decision.prune === false ? [] : unwanted(owned, decision.children).filter((object) => !stay(object));

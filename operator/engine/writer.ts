@@ -1,5 +1,5 @@
 import { canonicalJson, shortHash } from "./canonical.ts";
-import type { Cluster } from "./cluster.ts";
+import { type Cluster, ClusterError } from "./cluster.ts";
 import { differs, fieldsHash, projectionHash, toApply } from "./diff.ts";
 import type { Expectations } from "./expectations.ts";
 import { type KubeObject, refKey, refOf } from "./objects.ts";
@@ -56,7 +56,11 @@ export class Writer {
   async apply(child: KubeObject): Promise<readonly string[]> {
     this.#fence("apply");
     const hash = fieldsHash(child);
-    const answer = await this.#cluster.apply(toApply(child, hash));
+    const answer = await this.#cluster.apply(toApply(child, hash)).catch((thrown: unknown) => {
+      const conflict = thrown instanceof ClusterError && thrown.code === "Conflict";
+      if (conflict && child.metadata.resourceVersion !== undefined) this.#expectations.outdated(child);
+      throw thrown;
+    });
     this.#expectations.wrote(answer.object);
     if (differs(child, answer.object, hash)) {
       this.#settled ??= new Map();
@@ -89,5 +93,6 @@ export class Writer {
 }
 
 function settledAs(child: KubeObject, stored: KubeObject): string {
-  return `${shortHash(canonicalJson(child))} ${projectionHash(child, stored)}`;
+  const { resourceVersion: _, ...metadata } = child.metadata;
+  return `${shortHash(canonicalJson({ ...child, metadata }))} ${projectionHash(child, stored)}`;
 }

@@ -9,6 +9,8 @@ import type { OperatorSettings } from "./settings.ts";
 /** What was seen of a Deployment. Counts are pods; its status may speak of an older spec (`current` is false). */
 export interface Workload {
   readonly name: string;
+  /** Moves on with each write of anybody, an autoscaler's among them. */
+  readonly resourceVersion: string | undefined;
   /** Of its pod template; absent on the router's. */
   readonly revision: string | undefined;
   /** Image of its first container. */

@@ -20,6 +20,7 @@ export function readWorkload(object: KubeObject): Workload {
   const failure = conditions.find(({ type, status: holds }) => type === "ReplicaFailure" && holds === "True");
   return {
     name: object.metadata.name,
+    resourceVersion: object.metadata.resourceVersion,
     revision: template?.metadata?.labels?.[REVISION_LABEL],
     image: template?.spec?.containers[0]?.image,
     replicas: spec?.replicas ?? 1,

@@ -19,6 +19,14 @@ export function servingWorkload(situation: Situation, track: Track): Workload | 
     .find((workload) => workload !== undefined);
 }
 
+/** The Deployment whose count is copied into what is applied; undefined where `spec` gives the count. */
+export function countedFrom(situation: Situation): Workload | undefined {
+  const { autoscaling, replicas } = situation.spec;
+  return autoscaling === undefined && replicas !== undefined
+    ? undefined
+    : servingWorkload(situation, "stable");
+}
+
 /** Every Deployment that a revision has in a track; undefined in the place of one that is not there. */
 export function workloadsOf(
   { name, observed }: Situation,

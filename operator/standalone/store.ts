@@ -102,13 +102,14 @@ export class Store {
 
   /**
    * Server-side apply, by force.
-   * @throws ClusterError Conflict where `metadata.resourceVersion` is given and is not the stored one; Invalid
+   * @throws ClusterError Conflict where it is stored with another `metadata.resourceVersion` than is given; Invalid
    */
   apply(object: KubeObject, manager: string): { object: KubeObject; takenFrom: readonly string[] } {
     const ref = refOf(object);
     const live = this.get(ref);
     const { resourceVersion, ...metadata } = object.metadata;
-    if (resourceVersion !== undefined && resourceVersion !== live?.metadata.resourceVersion) {
+    const seen = resourceVersion ?? live?.metadata.resourceVersion;
+    if (live !== undefined && seen !== live.metadata.resourceVersion) {
       throw new ClusterError("Conflict", `${ref.kind}/${ref.name} has changed since it was read`);
     }
     if (!nameRule.test(ref.name) || ref.name.length > 253) {

@@ -234,6 +234,38 @@ describe.skipIf(missing !== undefined)("the engine with the real decisions, on a
     });
   });
 
+  test("a count that an autoscaler writes while a rollout is being applied is not written over", async () => {
+    const { model } = modelServing(namespace, "digits", 1).spec as { model: { sha256: string } };
+    const autoscaling = { minReplicas: 2, maxReplicas: 5 };
+    const applied = (sha256: string) => {
+      const spec = { model: { ...model, sha256 }, autoscaling };
+      return applyAs(server, "kubectl", { ...modelServing(namespace, "digits", 1), spec });
+    };
+    await applied(model.sha256);
+    const path = `/apis/apps/v1/namespaces/${namespace}/deployments/digits`;
+    type Spec = { replicas: number; template: unknown };
+    const specNow = async () => (await get(path))?.spec as Spec | undefined;
+    await eventually("its Deployment", specNow);
+    await settled();
+    const before = await specNow();
+    let scaled: Promise<unknown> | undefined;
+    proxy.fault = ({ method, url }) => {
+      if (method !== "PATCH" || !url.startsWith(path) || scaled !== undefined) return undefined;
+      const spec = { replicas: 5 };
+      scaled = server.request("PATCH", `${path}/scale`, { spec }, "application/merge-patch+json");
+      return { delay: 500 };
+    };
+    await applied("b".repeat(64));
+    await eventually("the rollout", async () => {
+      const template = JSON.stringify((await specNow())?.template);
+      return template !== JSON.stringify(before?.template) && scaled;
+    });
+    await settled();
+    expect(before?.replicas).toBe(2);
+    expect((await specNow())?.replicas).toBe(5);
+    expect(engine.log.lines.filter((line) => line.startsWith("error"))).toEqual([]);
+  });
+
   test("children that are wanted no longer are deleted, and nobody else's", async () => {
     await create(namespace);
     const policy = "/apis/networking.k8s.io/v1/%/networkpolicies/digits";

@@ -127,6 +127,23 @@ export function clusterContract(name: string, make: () => Promise<ClusterHarness
         expect(JSON.stringify(object.status ?? {})).not.toContain("192.0.2.1");
       });
 
+      test("with a resourceVersion an object that is at another is left alone, and one that is gone made anew", async () => {
+        const at = (object: KubeObject, resourceVersion: string): KubeObject => ({
+          ...object,
+          metadata: { ...object.metadata, resourceVersion },
+        });
+        const { object: first } = await cluster.apply(configMap("a", { key: "1" }));
+        const old = first.metadata.resourceVersion ?? "";
+        const { object: second } = await cluster.apply(at(configMap("a", { key: "2" }), old));
+        expect(second.data).toEqual({ key: "2" });
+        const late = cluster.apply(at(configMap("a", { key: "3" }), old));
+        await expect(late).rejects.toSatisfy(isError("Conflict"));
+        const { object: anew } = await cluster.apply(at(configMap("gone", { key: "1" }), old));
+        expect(anew.data).toEqual({ key: "1" });
+        const { object: last } = await cluster.apply(configMap("a", { key: "2" }));
+        expect(last.metadata.resourceVersion).toBe(second.metadata.resourceVersion);
+      });
+
       test("a name that is not one is Invalid", async () => {
         await expect(cluster.apply(configMap("Not_A_Name", {}))).rejects.toSatisfy(isError("Invalid"));
       });

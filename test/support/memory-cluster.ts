@@ -195,6 +195,11 @@ export class MemoryCluster implements Cluster {
       metadata: defined({ name, namespace, labels, annotations, ownerReferences, finalizers }),
     };
     const stored = this.#stored.get(refKey(ref));
+    const { resourceVersion } = applied.metadata;
+    const seen = resourceVersion ?? stored?.object.metadata.resourceVersion;
+    if (stored !== undefined && seen !== stored.object.metadata.resourceVersion) {
+      throw new ClusterError("Conflict", `${ref.kind} ${ref.name} has changed`);
+    }
     const before = stored?.object ?? {
       ...fields,
       metadata: { ...fields.metadata, name, uid: randomUUID(), creationTimestamp: seconds(), generation: 1 },

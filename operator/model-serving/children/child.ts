@@ -6,7 +6,12 @@ import type { Situation } from "../plan.ts";
 export function child<T extends { apiVersion?: string; kind?: string; metadata?: object }>(
   { owner, name, namespace }: Situation,
   object: T & {
-    metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
+    metadata: {
+      name: string;
+      resourceVersion?: string;
+      labels?: Record<string, string>;
+      annotations?: Record<string, string>;
+    };
   },
 ): KubeObject {
   const { apiVersion = "", kind = "", metadata, ...rest } = object;

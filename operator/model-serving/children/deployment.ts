@@ -6,6 +6,7 @@ import { deploymentName, stepName, type Track } from "../names.ts";
 import type { Plan, Situation } from "../plan.ts";
 import { instantiate } from "../pod/instantiate.ts";
 import type { Revision } from "../revision.ts";
+import { countedFrom } from "../workloads.ts";
 import { child } from "./child.ts";
 
 /** The Deployments of one track: the serving pods, and those of a graph's own containers. */
@@ -18,10 +19,12 @@ export function trackDeployments(
 ): KubeObject[] {
   const { name } = situation;
   const { input } = revision;
+  const copiedFrom = track === "stable" ? countedFrom(situation) : undefined;
   const deployment = (own: string, role: Role, template: PodTemplateSpec, node?: string): KubeObject =>
     servingDeployment(situation, plan, {
       name: own,
       replicas,
+      resourceVersion: copiedFrom?.name === own ? copiedFrom.resourceVersion : undefined,
       selector: selectorOf(name, role, track, node),
       template: instantiate(template, {
         name,
@@ -43,6 +46,8 @@ export function servingDeployment(
   own: {
     name: string;
     replicas: number;
+    /** Of the object that `replicas` was copied from: an autoscaler's later count is not to be written over. */
+    resourceVersion?: string | undefined;
     selector: Record<string, string>;
     template: PodTemplateSpec;
   },
@@ -50,7 +55,11 @@ export function servingDeployment(
   const deployment: Deployment & { metadata: { name: string } } = {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: { name: own.name, labels: own.selector },
+    metadata: {
+      name: own.name,
+      labels: own.selector,
+      ...(own.resourceVersion === undefined ? {} : { resourceVersion: own.resourceVersion }),
+    },
     spec: {
       replicas: own.replicas,
       selector: { matchLabels: own.selector },

@@ -102,6 +102,43 @@ describe("what a decision may be made on", () => {
     await engine.controller.stop();
   });
 
+  test("a child that was to be applied only as it was seen, and has changed, is decided anew and without a complaint", async () => {
+    const cluster = memoryCluster();
+    const ref = configMapRef("w-a");
+    // Copies what it sees, as replicas are copied under an autoscaler, and marks each new value of spec.
+    const kind = widgetKind({
+      decide: (resource) => {
+        const decision = decideWidget(resource);
+        const seen = cluster.get(ref);
+        const { count = "1" } = (seen?.data ?? {}) as { count?: string };
+        const version = seen?.metadata.resourceVersion;
+        const children = decision.children.map((child) => ({
+          ...child,
+          data: { ...(child.data as object), count },
+          metadata: { ...child.metadata, ...(version === undefined ? {} : { resourceVersion: version }) },
+        }));
+        return { ...decision, children };
+      },
+    });
+    const engine = await startWidgets({ cluster, kind });
+    await cluster.applyAs("kubectl", widget("w", { children: ["a"], value: "1" }));
+    await settled();
+    let raced = false;
+    cluster.beforeWrite = async (verb) => {
+      if (verb !== "apply" || raced) return;
+      raced = true;
+      const { apiVersion, kind, ...metadata } = ref;
+      await cluster.applyAs("autoscaler", { apiVersion, kind, metadata, data: { count: "5" } });
+    };
+    await cluster.applyAs("kubectl", widget("w", { children: ["a"], value: "2" }));
+    await engine.advance(1000);
+    expect(raced).toBe(true);
+    expect(cluster.stored(ref)?.data).toMatchObject({ count: "5", value: "2" });
+    expect(cluster.events).toEqual([]);
+    expect(engine.log.lines).toEqual([]);
+    await engine.controller.stop();
+  });
+
   test("an event of a decision is told once, when its status was stored", async () => {
     const cluster = memoryCluster();
     const kind = widgetKind({
