@@ -70,7 +70,7 @@ export const status = z
           .describe("Weight that it gets again once it has pods: those that it had were taken away."),
         interruptions: count
           .optional()
-          .describe("How often a step began anew since the canary's pods were taken away (a drained node)."),
+          .describe("How often the canary's pods were taken away (by a drained node) since the step before."),
         message: text(4096).optional().describe("What is waited for."),
         ...stepNumbers,
       })

@@ -43,7 +43,7 @@ function defect({ kind, name }: ObjectRef, what: string): Error {
 /**
  * Applies the children in their order. One that is refused doesn't keep the others from being applied; a server that
  * cannot be reached does.
- * @throws ClusterError Unavailable, Conflict, NamespaceTerminating; WritesFenced
+ * @throws ClusterError Unavailable, Conflict, NamespaceTerminating; Outdated; WritesFenced
  */
 export async function applyChildren(
   resource: KubeObject,

@@ -56,6 +56,12 @@ export interface Cluster {
   serves(kind: ObjectKind): boolean;
 
   /**
+   * Whether the kind is there and fails to be listed, though the server answers: what there is of it can't be told, so
+   * nothing is made in its place.
+   */
+  hides(kind: ObjectKind): boolean;
+
+  /**
    * Whether what `get` and `list` show of the kind in the namespace is what is there: not while nobody may read it, and
    * not before it was listed. Nothing can be told then from an object that they don't show.
    */

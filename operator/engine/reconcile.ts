@@ -7,7 +7,7 @@ import type { ChildFailure, ControlledKind } from "./kind.ts";
 import { type KubeObject, type ObjectKind, refKey, refOf, sameKind } from "./objects.ts";
 import { unwanted } from "./prune.ts";
 import { CONTROLLER_REVISION } from "./revisions.ts";
-import type { Writer } from "./writer.ts";
+import { Outdated, type Writer } from "./writer.ts";
 
 /** What the engine remembers of one resource between two reconciles; lost with the process, and nothing with it. */
 export interface Memory {
@@ -83,8 +83,7 @@ export async function reconcile<Observed>(
   try {
     failures.push(...(await applyChildren(resource, others, cluster, writer, tell)));
   } catch (thrown) {
-    // A child has changed since it was seen, and was to be applied only as it was.
-    if (thrown instanceof ClusterError && thrown.code === "Conflict") return { result: "conflict" };
+    if (thrown instanceof Outdated) return { result: "conflict" };
     throw thrown;
   }
   const stay = (object: KubeObject): boolean => failures.some((failure) => sameKind(failure.ref, object));

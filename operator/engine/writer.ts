@@ -12,6 +12,14 @@ export class WritesFenced extends Error {
   }
 }
 
+/** Thrown where a child was to be applied only on the version that was seen, and is at another: it is decided anew. */
+export class Outdated extends Error {
+  constructor(cause: ClusterError) {
+    super(cause.message, { cause });
+    this.name = "Outdated";
+  }
+}
+
 export type Verb = "apply" | "updateStatus" | "delete";
 
 /**
@@ -52,14 +60,15 @@ export class Writer {
     return settled !== undefined && settled === settledAs(child, observed);
   }
 
-  /** Answers the managers whose fields were taken back. */
+  /** Answers the managers whose fields were taken back. @throws Outdated; what Cluster.apply throws */
   async apply(child: KubeObject): Promise<readonly string[]> {
     this.#fence("apply");
     const hash = fieldsHash(child);
     const answer = await this.#cluster.apply(toApply(child, hash)).catch((thrown: unknown) => {
       const conflict = thrown instanceof ClusterError && thrown.code === "Conflict";
-      if (conflict && child.metadata.resourceVersion !== undefined) this.#expectations.outdated(child);
-      throw thrown;
+      if (!conflict || child.metadata.resourceVersion === undefined) throw thrown;
+      this.#expectations.outdated(child);
+      throw new Outdated(thrown);
     });
     this.#expectations.wrote(answer.object);
     if (differs(child, answer.object, hash)) {

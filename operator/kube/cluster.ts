@@ -183,6 +183,10 @@ class ApiServerCluster implements KubeCluster {
     return source === undefined || !source.isSettled || source.readable;
   }
 
+  hides(kind: ObjectKind): boolean {
+    return this.#sources.get(keyOf(kind))?.isFailing === true;
+  }
+
   shows(kind: ObjectKind, namespace: string): boolean {
     return this.#source(kind).isReadableIn(namespace);
   }

@@ -72,6 +72,11 @@ export class KindSource {
     return isRead(this.#states.get(scopes.includes(namespace) ? namespace : ""));
   }
 
+  /** Whether nothing can be read, since the server fails to list it. */
+  get isFailing(): boolean {
+    return !this.readable && [...this.#states.values()].includes("failing");
+  }
+
   /**
    * How it is read, as long as it can be. A server that has just begun leaves kinds out of what it says it serves; what
    * is watched is served all the same.

@@ -15,7 +15,7 @@ export interface Evidence {
   readonly stable: string;
   /** Of the canary's serving containers. */
   readonly restarts: number;
-  /** Pods of the canary that are ready. */
+  /** Pods of the canary that are ready; infinite where it needs none of its own. */
   readonly ready: number;
 }
 

@@ -266,7 +266,7 @@ function missingKind(situation: Situation, plan: Plan): string | undefined {
     return `autoscaling.provider asks for KEDA: ${instead}`;
   }
   if (spec.traffic?.parentRefs === undefined) return undefined;
-  const route = routeKinds(plan).find((kind) => !observed.serves(kind));
+  const route = routeKinds(plan).find((kind) => !observed.serves(kind) && !observed.hides(kind));
   return route === undefined
     ? undefined
     : `traffic.parentRefs asks for ${route.kind}, but ${notServed(route)}: install the Gateway API, or remove the field`;

@@ -131,7 +131,7 @@ function situate(
     observed,
     now,
     failures,
-    connections: connectionsOf(spec),
+    connections: target.input.connections ?? connectionsOf(spec),
     target,
     refusal,
     revision: (wanted) => kept.get(wanted) ?? (wanted === target.name ? target : undefined),

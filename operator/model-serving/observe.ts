@@ -64,6 +64,7 @@ export async function observe(
       owned.filter(({ kind }) => kind === "ConfigMap").map(({ metadata }) => metadata.name),
     ),
     serves: (kind) => cluster.serves(kind),
+    hides: (kind) => cluster.hides(kind),
   };
 }
 

@@ -40,6 +40,8 @@ export interface ObservedPod {
   readonly role: Role;
   readonly track: Track | undefined;
   readonly revision: string | undefined;
+  /** Of a graph, where the pod runs the container of that node alone. */
+  readonly node: string | undefined;
   /** Whole seconds. */
   readonly createdAt: Date | undefined;
   readonly ready: boolean;
@@ -110,4 +112,6 @@ export interface Observed {
   /** Names of the ConfigMaps that there are. */
   readonly configMaps: ReadonlySet<string>;
   serves(kind: ObjectKind): boolean;
+  /** Whether what there is of a kind can't be told. */
+  hides(kind: ObjectKind): boolean;
 }

@@ -5,7 +5,7 @@ import { routerConfig } from "../../lib/config/router.ts";
 import type { KubeObject } from "../engine/objects.ts";
 import { REVISION_LABEL } from "../engine/revisions.ts";
 import { cut } from "../engine/text.ts";
-import { ROLE_LABEL, type Role, TRACK_LABEL } from "./labels.ts";
+import { NODE_LABEL, ROLE_LABEL, type Role, TRACK_LABEL } from "./labels.ts";
 import { TRACKS } from "./names.ts";
 import type { ContainerProblem, ObservedPod, Workload } from "./observed.ts";
 import { SERVER_CONTAINER } from "./pod/serving-pod.ts";
@@ -52,6 +52,7 @@ export function readPod(object: KubeObject): ObservedPod {
     role: (labels[ROLE_LABEL] ?? "inference") as Role,
     track: TRACKS.find((track) => track === labels[TRACK_LABEL]),
     revision: labels[REVISION_LABEL],
+    node: labels[NODE_LABEL],
     createdAt: created === undefined ? undefined : new Date(created),
     ready: isReady,
     readySince: isReady && since !== undefined ? new Date(since) : undefined,

@@ -2,7 +2,7 @@ import type { PodTemplateSpec } from "kubernetes-types/core/v1.js";
 import type { ModelServingSpec } from "../../crds/model-serving.ts";
 import { canonicalJson } from "../engine/canonical.ts";
 import { type Revision as Kept, revisionOf } from "../engine/revisions.ts";
-import { connectionsOf } from "./connections.ts";
+import { type Connections, connectionsOf } from "./connections.ts";
 import { defined } from "./defined.ts";
 import { type Graph, type Model, servedDigest } from "./model-source.ts";
 import { inferencePod, type PodContext, userPod } from "./pod/serving-pod.ts";
@@ -13,7 +13,7 @@ import {
   inferenceInput,
   type ServedModel,
 } from "./runtime-config.ts";
-import { type Shape, sameShape, shapeOf } from "./shape.ts";
+import { likeShape, type Shape, shapeOf } from "./shape.ts";
 
 /** Container of a graph node that runs in pods of its own. */
 export interface StepPod {
@@ -37,6 +37,8 @@ export interface RevisionInput {
   readonly steps: readonly StepPod[];
   readonly graph?: Graph;
   readonly config?: { readonly inference: InferenceInput; readonly fetches: readonly FetchInput[] };
+  /** The time-outs in force for it: a later release's profile may have others. Absent in what early builds kept. */
+  readonly connections?: Connections;
   /** Whether the models outlive a pod, so that a new one does without their source. */
   readonly cached: boolean;
 }
@@ -59,12 +61,12 @@ export function targetRevision(
   defaultImage: string,
   runtimeImage?: string,
 ): Revision {
-  const shape = shapeOf(spec);
+  const isLike = likeShape(shapeOf(spec));
   const known = kept
     .flatMap((revision) => readRevision(revision) ?? [])
     .findLast(
       ({ input }) =>
-        sameShape(input.shape, shape) && (runtimeImage === undefined || input.runtimeImage === runtimeImage),
+        isLike(input.shape) && (runtimeImage === undefined || input.runtimeImage === runtimeImage),
     );
   if (known !== undefined) return known;
   const input = revisionInput(name, spec, runtimeImage ?? defaultImage);
@@ -107,6 +109,7 @@ function revisionInput(name: string, spec: ModelServingSpec, runtimeImage: strin
         ? { http: true, grpc: true }
         : { http: container.httpPort !== undefined, grpc: container.grpcPort !== undefined },
     steps,
+    connections,
     graph: spec.graph,
     config:
       served.length === 0

@@ -19,7 +19,10 @@ type TrackInput = SentConfig["stable"];
 /** Whether the routers are to know of the canary: it is asked for, and not yet taken back. */
 export function isRouted(canary: CanaryStatus, stable: Revision | undefined): boolean {
   if (canary.wantedWeightPercent === undefined || canary.phase === "Starting") return false;
+  // Without pods it is left out altogether: a router waits for the nodes of every graph that it is told of.
+  if (canary.heldWeightPercent !== undefined) return false;
   if (canary.phase === "RollingBack") return canary.wantedWeightPercent > 0;
+  if (canary.phase === "Promoting" && canary.wantedWeightPercent === 0) return false;
   // Promoted: the stable track is of the same revision by now and takes the requests back.
   return canary.revision !== stable?.name;
 }
@@ -60,8 +63,12 @@ export function routerConfigOf(
     maxRequestBytes: connections.maxRequestBytes,
     http: httpConfigOf(connections),
   });
+  const again = canary?.interruptions;
   // Counters begin anew with each generation, so two windows of equal weight must not share a name.
-  const window = revision === undefined ? [] : [canary?.startedAt, canary?.attempt, canary?.step];
+  const window =
+    revision === undefined
+      ? []
+      : [canary?.startedAt, canary?.attempt, canary?.step, ...(again === undefined ? [] : [again])];
   const config = { generation: shortHash(canonicalJson([content, window])), ...content };
   // Refused here, by whoever changed this file, rather than by every router.
   routerConfig.parse(config);

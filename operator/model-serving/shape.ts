@@ -34,26 +34,21 @@ function cloudPart(
 }
 
 /**
- * Whether pods that were made for the one shape serve the other as well. What is kept was written by the operator of its
+ * Whether pods of a kept shape serve the one that is asked for as well. What is kept was written by the operator of its
  * day, whose schema may have had fewer defaults than today's, or more fields: an upgrade, or the way back, must restart
  * no pod. So both are read by today's schema, and what follows from a profile is compared as it follows today.
  */
-export function sameShape(kept: Shape, asked: Shape): boolean {
-  return sameJson(kept, asked) || sameJson(meaningOf(kept), meaningOf(asked));
+export function likeShape(asked: Shape): (kept: Shape) => boolean {
+  let meaning: unknown;
+  return (kept) => {
+    // As nearly always; to read a shape costs a sixth of a reconcile.
+    if (sameJson(kept, asked)) return true;
+    meaning ??= meaningOf(asked);
+    return sameJson(meaningOf(kept), meaning);
+  };
 }
-
-/** Once an object: those of kept revisions are the same ones at each reconcile. */
-const meanings = new WeakMap<Shape, unknown>();
 
 function meaningOf(shape: Shape): unknown {
-  const known = meanings.get(shape);
-  if (known !== undefined) return known;
-  const meaning = readToday(shape);
-  meanings.set(shape, meaning);
-  return meaning;
-}
-
-function readToday(shape: Shape): unknown {
   const parts = readKnown(shape);
   // Of a schema that today's can't make sense of: it is what it says, and nothing else is like it.
   if (parts === undefined) return shape;

@@ -88,6 +88,10 @@ export class StandaloneCluster implements Cluster {
     return this.#options.isResource(kind) || isKnownKind(kind);
   }
 
+  hides(): boolean {
+    return false;
+  }
+
   shows(kind: ObjectKind): boolean {
     return this.serves(kind);
   }

@@ -128,6 +128,10 @@ export class MemoryCluster implements Cluster {
     return this.#served.has(kindKey(kind));
   }
 
+  hides(): boolean {
+    return false;
+  }
+
   shows(kind: ObjectKind, namespace: string): boolean {
     return this.serves(kind) && this.isAllowed(kind, namespace);
   }

@@ -16,4 +16,5 @@ export const nothingObserved: Observed = {
   scalers: [],
   routes: [],
   serves: ({ kind }) => !ADD_ONS.includes(kind),
+  hides: () => false,
 };

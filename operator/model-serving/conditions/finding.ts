@@ -1,4 +1,4 @@
-import type { Condition } from "../../engine/objects.ts";
+import type { Condition, ObjectKind } from "../../engine/objects.ts";
 import type { Plan, Situation } from "../plan.ts";
 
 /** What a condition says. */
@@ -22,4 +22,12 @@ export function no({ reason, message }: { reason: string; message: string }): Fi
 
 export function unknown(reason: string, message: string): Finding {
   return { status: "Unknown", reason, message };
+}
+
+/** Of a kind that is hidden: nothing is done about it. */
+export function unlisted({ kind, apiVersion }: ObjectKind): Finding {
+  return unknown(
+    "KindNotListed",
+    `the API server fails to list ${kind} (${apiVersion}), as when a conversion webhook is gone: what there is of it stays as it is`,
+  );
 }

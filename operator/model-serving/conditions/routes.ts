@@ -2,7 +2,7 @@ import { notServed } from "../not-served.ts";
 import type { Plan, Situation } from "../plan.ts";
 import { gatewayOf } from "../read-add-ons.ts";
 import { routeKinds } from "../rules/network.ts";
-import { type Finding, no, unknown, yes } from "./finding.ts";
+import { type Finding, no, unknown, unlisted, yes } from "./finding.ts";
 
 /** Whether the Gateways carry the routes: not asked where none is named. */
 export function routesAccepted(situation: Situation, plan: Plan): Finding | undefined {
@@ -10,6 +10,8 @@ export function routesAccepted(situation: Situation, plan: Plan): Finding | unde
   const parentRefs = spec.traffic?.parentRefs;
   if (parentRefs === undefined) return undefined;
   const kinds = routeKinds(plan);
+  const hidden = kinds.find((kind) => observed.hides(kind));
+  if (hidden !== undefined) return unlisted(hidden);
   const absent = kinds.find((kind) => !observed.serves(kind));
   if (absent !== undefined) {
     const message = `${notServed(absent)}: install the Gateway API`;

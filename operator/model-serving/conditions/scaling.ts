@@ -1,7 +1,8 @@
+import { SCALED_OBJECT } from "../children/scaled-object.ts";
 import { metricsOf, POD_METRICS } from "../children/scaling-metrics.ts";
 import type { Plan, Situation } from "../plan.ts";
 import { isScalable, scalerOf } from "../rules/autoscaling.ts";
-import { type Finding, no, unknown, yes } from "./finding.ts";
+import { type Finding, no, unknown, unlisted, yes } from "./finding.ts";
 
 /** Whether load changes the count: not asked without autoscaling. What the autoscaler itself says, goes before. */
 export function scalingActive(situation: Situation, plan: Plan): Finding | undefined {
@@ -17,6 +18,7 @@ export function scalingActive(situation: Situation, plan: Plan): Finding | undef
   }
   if (plan.replicas === 0) return yes("ScaledToZero", "the next request brings the first pod");
   const scaler = scalerOf(situation);
+  if (scaler.kind === "ScaledObject" && observed.hides(SCALED_OBJECT)) return unlisted(SCALED_OBJECT);
   const seen = observed.scalers.find(({ kind }) => kind === scaler.kind);
   const what = `a ${scaler.kind} on ${metricsOf(autoscaling)
     .map(({ type, target }) => `${type} ${target}`)

@@ -51,6 +51,11 @@ export function scalerOf(situation: Situation): Scaler {
   if (provider === "HPA" || (provider === "Auto" && !own)) {
     return { kind: "HorizontalPodAutoscaler", instead: undefined };
   }
+  // Nobody can tell whether a ScaledObject is there already: an HPA beside it would stop both.
+  if (situation.observed.hides(SCALED_OBJECT)) {
+    const stays = situation.observed.scalers.some(({ kind }) => kind === "HorizontalPodAutoscaler");
+    return { kind: stays ? "HorizontalPodAutoscaler" : "ScaledObject", instead: undefined };
+  }
   const obstacle = obstacleToKeda(situation, own);
   return obstacle === undefined
     ? { kind: "ScaledObject", instead: undefined }

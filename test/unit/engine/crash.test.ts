@@ -66,6 +66,7 @@ function mortal(cluster: MemoryCluster): { cluster: Cluster; kill(): void } {
       delete: (ref, options) => (alive ? guarded(cluster.delete(ref, options)) : never),
       event: (event) => cluster.event(event),
       serves: (kind) => cluster.serves(kind),
+      hides: () => cluster.hides(),
       shows: (kind, namespace) => cluster.shows(kind, namespace),
     },
   };

@@ -139,6 +139,19 @@ describe("what a decision may be made on", () => {
     await engine.controller.stop();
   });
 
+  test("a child that is refused as a conflict, and was not sent for one version, is complained about", async () => {
+    const cluster = memoryCluster();
+    const engine = await startWidgets({ cluster });
+    cluster.beforeWrite = (verb) => {
+      if (verb === "apply") throw new ClusterError("Conflict", "a webhook said so");
+    };
+    await cluster.applyAs("kubectl", widget("w"));
+    await engine.advance(1000);
+    const errors = engine.log.lines.filter(({ level }) => level === "error");
+    expect(errors[0]?.fields).toMatchObject({ error: "a webhook said so" });
+    await engine.controller.stop();
+  });
+
   test("an event of a decision is told once, when its status was stored", async () => {
     const cluster = memoryCluster();
     const kind = widgetKind({

@@ -202,3 +202,48 @@ describe("a ServiceMonitor", () => {
     expect((await deployed()).objects.get("ServiceMonitor", "digits")).toBeUndefined();
   });
 });
+
+describe("add-ons that the API server fails to list", () => {
+  const autoscaling = { provider: "KEDA", maxReplicas: 3, metrics: [{ type: "CPU", target: 70 }] };
+  const hiding = async (fields: Record<string, unknown>, ...kinds: string[]): Promise<World> => {
+    const world = new World(spec({ model: model(1), replicas: undefined, ...fields }));
+    for (const kind of kinds) {
+      world.serves.add(kind);
+      world.hides.add(kind);
+    }
+    await world.until("first deploy", settled(world));
+    return world;
+  };
+
+  test("KEDA: no autoscaler is made beside a ScaledObject that may be there, and nobody is called", async () => {
+    const world = await hiding({ autoscaling }, "ScaledObject");
+    expect(world.objects.get("HorizontalPodAutoscaler", "digits")).toBeUndefined();
+    expect(world.condition("ScalingActive")).toMatchObject({ status: "Unknown", reason: "KindNotListed" });
+    expect(world.condition("Degraded")?.status).toBe("False");
+    world.hides.clear();
+    await world.tick(2);
+    expect(world.objects.get("ScaledObject", "digits")).toBeDefined();
+  });
+
+  test("KEDA: an autoscaler that stood in for it before goes on", async () => {
+    const world = new World(spec({ model: model(1), replicas: undefined, autoscaling }));
+    await world.until("first deploy", settled(world));
+    expect(world.objects.get("HorizontalPodAutoscaler", "digits")).toBeDefined();
+    world.serves.add("ScaledObject");
+    world.hides.add("ScaledObject");
+    await world.tick(3);
+    expect(world.objects.get("HorizontalPodAutoscaler", "digits")).toBeDefined();
+  });
+
+  test("the Gateway API and the Prometheus operator: what is known of them is said to be unknown", async () => {
+    const fields = {
+      traffic: { parentRefs: [{ name: "public" }] },
+      observability: { serviceMonitor: { enabled: true } },
+    };
+    const world = await hiding(fields, "HTTPRoute", "GRPCRoute", "ServiceMonitor");
+    for (const type of ["RoutesAccepted", "ServiceMonitorApplied"]) {
+      expect(world.condition(type)).toMatchObject({ status: "Unknown", reason: "KindNotListed" });
+    }
+    expect(world.condition("Degraded")?.status).toBe("False");
+  });
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { canary, deployed, settled, withCanary } from "./fixtures.ts";
+import { canary, deployed, settled, spec, withCanary } from "./fixtures.ts";
 import type { World } from "./world.ts";
 
 const steps = [{ weightPercent: 10, holdSeconds: 20 }];
@@ -31,8 +31,10 @@ describe("a canary whose only pod is evicted in mid-step", () => {
       phase: "Stepping",
     });
     expect(world.status.canary).not.toHaveProperty("stepStartedAt");
-    expect(world.events).toContain("StepInterrupted");
+    expect(world.events).toContain("CanaryInterrupted");
     expect(world.status.canary?.message).toContain("taken away");
+    // Left out altogether: of a graph, a router would wait for the nodes of what it is told of.
+    for (const { config } of world.traffic.routers.values()) expect(config?.canary).toBeUndefined();
     await world.until("begun again", () => world.status.canary?.stepStartedAt !== undefined);
     expect(world.status.canary).toMatchObject({ weightPercent: 10, requests: 0 });
     await world.until("promoted", settled(world));
@@ -90,12 +92,54 @@ describe("a canary whose only pod is evicted in mid-step", () => {
   });
 });
 
+test("a canary whose pod goes late in a step longer than the progress deadline is not too late for that", async () => {
+  const world = await deployed({ canary });
+  const long = { steps: [{ weightPercent: 10, holdSeconds: 100 }], progressDeadlineSeconds: 30 };
+  world.set(withCanary(2, long));
+  await world.until("in step", () => world.status.canary?.stepStartedAt !== undefined);
+  await world.tick(40);
+  await evict(world);
+  expect(world.status.canary).toMatchObject({ phase: "Stepping", interruptions: 1 });
+  await world.until("promoted", settled(world), 300);
+  expect(world.status.lastRollout?.result).toBe("Promoted");
+});
+
+test("a canary whose pod goes while routers are told of its weight begins the step with none of the old numbers", async () => {
+  const world = await inStep();
+  const [router] = world.traffic.routers.values();
+  if (router === undefined) throw new Error("there are routers");
+  await world.until("requests", () => (world.status.canary?.requests ?? 0) > 0);
+  world.pods.evict("digits-canary");
+  // One router hears nothing until the canary is back.
+  router.refusal = { code: "Busy", message: "not now" };
+  await world.tick(2);
+  delete router.refusal;
+  await world.until("begun again", () => world.status.canary?.stepStartedAt !== undefined);
+  expect(world.status.canary?.requests).toBe(0);
+});
+
+test("a canary that is being promoted and has not all requests yet gives them back with its only pod", async () => {
+  const world = await deployed({ canary });
+  world.set(withCanary(2, { steps }));
+  await world.until("in step", () => world.status.canary?.stepStartedAt !== undefined);
+  world.pods.places = world.podsOf("digits").length + 1;
+  world.annotate({ "naru.dev/action": `promote ${world.status.canary?.revision} 1` });
+  await world.until("promoting", () => world.status.canary?.phase === "Promoting");
+  await evict(world);
+  expect(world.status.canary).toMatchObject({ phase: "Promoting", wantedWeightPercent: 0 });
+  await world.tick(5);
+  world.pods.places = Number.POSITIVE_INFINITY;
+  await world.until("promoted", settled(world));
+  expect(world.status.lastRollout?.result).toBe("Promoted");
+  expect(world.lost).toBe(0);
+});
+
 test.each(["promote", "abort"])("an interrupted canary can be told to %s", async (verb) => {
   const world = await inStep();
   await evict(world);
   world.annotate({ "naru.dev/action": `${verb} ${world.status.canary?.revision} 1` });
   await world.tick();
-  expect(world.status.canary).not.toHaveProperty("heldWeightPercent");
+  expect(world.status.canary ?? {}).not.toHaveProperty("heldWeightPercent");
   await world.until("its end", () => world.status.canary === undefined);
   expect(world.status.lastRollout?.result).toBe(verb === "promote" ? "Promoted" : "Aborted");
   expect(world.lost).toBe(0);
@@ -132,6 +176,31 @@ describe("a canary that waits for the pods of its next step", () => {
     expect(world.status.canary).not.toHaveProperty("heldWeightPercent");
     expect(world.lost).toBe(0);
   });
+});
+
+test("a graph's canary is interrupted by the pod of one of its steps: a request needs all of them", async () => {
+  const step = (image: string) => ({ image, httpPort: 9000, readiness: { httpPath: "/v2/health/ready" } });
+  const graphOf = (image: string) => ({
+    model: undefined,
+    graph: {
+      entry: "pre",
+      nodes: ["pre", "post"].map((name) => ({ name, container: step(image) })),
+      edges: [{ from: "pre", to: "post" }],
+    },
+  });
+  const world = await deployed({ ...graphOf("step:1"), canary });
+  world.set(spec({ ...graphOf("step:2"), canary: { ...canary, steps } }));
+  await world.until("in step", () => world.status.canary?.stepStartedAt !== undefined);
+  world.pods.evict("digits-canary-step-pre");
+  world.pods.refused = "no room yet";
+  await world.reconcile();
+  await world.reconcile();
+  await world.tick(5);
+  expect(world.status.canary).toMatchObject({ weightPercent: 0, interruptions: 1 });
+  world.pods.refused = undefined;
+  await world.until("its end", () => world.status.canary === undefined);
+  expect(world.status.lastRollout?.result).toBe("Promoted");
+  expect(world.lost).toBe(0);
 });
 
 describe("a canary whose own pod is no longer ready in mid-step", () => {

@@ -158,7 +158,11 @@ const observed = async (ports: readonly number[]) =>
   (await observedOf(ports.map((port) => podAt(port)))).routers;
 
 async function observedOf(pods: readonly KubeObject[]) {
-  const cluster: Pick<Cluster, "list" | "serves"> = { list: () => pods, serves: () => true };
+  const cluster: Pick<Cluster, "list" | "serves" | "hides"> = {
+    list: () => pods,
+    serves: () => true,
+    hides: () => false,
+  };
   const resource: KubeObject = {
     apiVersion: "naru.dev/v1alpha1",
     kind: "ModelServing",

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { KEEP_ALIVE_MARGIN_SECONDS } from "../../../crds/ingress-profiles.ts";
 import { modelServing } from "../../../crds/model-serving.ts";
-import { sameShape, shapeOf } from "../../../operator/model-serving/shape.ts";
+import { likeShape, type Shape, shapeOf } from "../../../operator/model-serving/shape.ts";
 import { deployed, digest, model, spec } from "./fixtures.ts";
 
 const shape = (fields: Record<string, unknown>) =>
@@ -9,6 +9,8 @@ const shape = (fields: Record<string, unknown>) =>
     string,
     Record<string, unknown>
   >;
+
+const sameShape = (kept: Shape, asked: Shape) => likeShape(asked)(kept);
 
 const batching = { maxSize: 8 };
 

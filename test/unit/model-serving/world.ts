@@ -30,6 +30,8 @@ export class World {
   readonly events: string[] = [];
   /** Add-ons that are installed. */
   readonly serves = new Set<string>();
+  /** Kinds that the API server fails to list: none of their objects is seen. */
+  readonly hides = new Set<string>();
   /** Requests a second. */
   load = 40;
   failures: readonly ChildFailure[] = [];
@@ -80,7 +82,7 @@ export class World {
     const decision = await this.#decide();
     this.resource = { ...this.resource, status: decision.status };
     this.events.push(...decision.events.map(({ reason }) => reason));
-    const served = decision.children.filter(({ kind }) => this.#isServed(kind));
+    const served = decision.children.filter(({ kind }) => this.#isServed(kind) && !this.hides.has(kind));
     for (const child of served) this.objects.apply(child);
     if (decision.prune !== false) this.objects.prune(served);
     return decision;
@@ -119,14 +121,15 @@ export class World {
 
   /** As much of a cluster as observing asks for. */
   #cluster(): Cluster {
-    const read: Pick<Cluster, "list" | "serves"> = {
+    const read: Pick<Cluster, "list" | "serves" | "hides"> = {
       list: ({ kind, labels = {} }) =>
         [...this.objects.all(), ...this.pods.asObjects(this.now)].filter(
           (object) =>
             object.kind === kind &&
             Object.entries(labels).every(([key, value]) => object.metadata.labels?.[key] === value),
         ),
-      serves: ({ kind }) => this.#isServed(kind),
+      serves: ({ kind }) => this.#isServed(kind) && !this.hides.has(kind),
+      hides: ({ kind }) => this.hides.has(kind),
     };
     return read as Cluster;
   }

@@ -19,6 +19,7 @@ const observed: Observed = {
   routes: [],
   configMaps: new Set(),
   serves: () => true,
+  hides: () => false,
 };
 
 /** Why standalone refuses a child, or undefined. */

@@ -28,7 +28,6 @@ function evidenceOf(situation: Situation, rollout: UnderWay): Evidence | undefin
   const { canary, stable } = rollout;
   if (analysis === undefined || stable === undefined || canary.stepStartedAt === undefined) return undefined;
   const revision = situation.revision(canary.revision);
-  const ready = revision === undefined ? 0 : readyPods(situation, canary);
   return {
     analysis,
     weightPercent: canary.weightPercent,
@@ -39,7 +38,7 @@ function evidenceOf(situation: Situation, rollout: UnderWay): Evidence | undefin
     canary: canary.revision,
     stable: stable.name,
     restarts: restartsOf(situation, canary),
-    ready: revision?.input.pod === undefined && revision?.input.steps.length === 0 ? 1 : ready,
+    ready: revision === undefined ? 0 : readyPods(situation, canary),
   };
 }
 

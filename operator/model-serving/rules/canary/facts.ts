@@ -1,4 +1,5 @@
 import { deploymentName } from "../../names.ts";
+import type { ObservedPod } from "../../observed.ts";
 import type { CanaryStatus, Plan, Situation } from "../../plan.ts";
 import { sameGraph } from "../../strategy.ts";
 import { readyOf } from "../../workloads.ts";
@@ -28,13 +29,12 @@ export function isOpen({ canary }: UnderWay): boolean {
   return canary.phase === "Starting" || canary.phase === "Stepping" || canary.phase === "Paused";
 }
 
-/** Whether the canary has the pods that a weight needs, and all of them ready. */
+/** Whether the canary has the pods that a weight needs, all of them ready: Deployments count pods that have just left. */
 export function canaryReadyFor(situation: Situation, rollout: UnderWay, weightPercent: number): boolean {
   const revision = situation.revision(rollout.canary.revision);
-  return (
-    revision !== undefined &&
-    readyOf(situation, "canary", revision) >= canarySize(weightPercent, rollout.replicas)
-  );
+  if (revision === undefined) return false;
+  const ready = Math.min(readyOf(situation, "canary", revision), readyPods(situation, rollout.canary));
+  return ready >= canarySize(weightPercent, rollout.replicas);
 }
 
 export function currentStepWeight(situation: Situation, { canary }: UnderWay): number {
@@ -63,11 +63,23 @@ export function podProblem({ name, observed }: Situation, { canary }: UnderWay):
   return refused === undefined ? undefined : `a pod of ${deployment} is not admitted: ${refused}`;
 }
 
-/** Pods of the canary that are ready, and not on their way out. */
-export function readyPods({ observed }: Situation, canary: CanaryStatus): number {
-  return observed.pods.filter(
-    (pod) => pod.track === "canary" && pod.revision === canary.revision && pod.ready,
-  ).length;
+/** The canary's pods, a group for each of its Deployments: a request needs a pod of each. */
+export function canaryPodGroups(
+  situation: Situation,
+  canary: CanaryStatus,
+): readonly (readonly ObservedPod[])[] {
+  const { pod, steps } = situation.revision(canary.revision)?.input ?? { steps: [] };
+  const nodes = [...(pod === undefined ? [] : [undefined]), ...steps.map(({ node }) => node)];
+  const pods = situation.observed.pods.filter(
+    ({ track, revision }) => track === "canary" && revision === canary.revision,
+  );
+  return nodes.map((node) => pods.filter((one) => one.node === node));
+}
+
+/** Ready pods of the group that has the fewest. A graph of other ModelServings has none, and needs none. */
+export function readyPods(situation: Situation, canary: CanaryStatus): number {
+  const ready = canaryPodGroups(situation, canary).map((pods) => pods.filter((pod) => pod.ready).length);
+  return Math.min(...ready);
 }
 
 /** Restarts of the canary's serving containers since its pods began. */

@@ -1,34 +1,43 @@
+import type { ObservedPod } from "../../observed.ts";
 import type { CanaryStatus, Situation } from "../../plan.ts";
-import { canaryReadyFor, currentStepWeight, millis, readyPods } from "./facts.ts";
-import { type Rollout, tell, type UnderWay } from "./rollout.ts";
+import { canaryPodGroups, canaryReadyFor, currentStepWeight, millis } from "./facts.ts";
+import { type Rollout, tell, type UnderWay, withoutNumbers } from "./rollout.ts";
 
-/** As often as this it is bad luck; beyond it something about the canary's pods draws it, and it is judged by it. */
+/** As often as this in a step it is bad luck; beyond it something draws it, and the canary is judged by it. */
 const MOST_INTERRUPTIONS = 3;
 
 /**
- * A canary whose pods were taken away (evicted, their node drained or lost) has not failed. Its requests go to the stable
- * revision, and the step begins anew when it has pods again. Often it is one pod, and a drained node is all it takes.
+ * A canary whose pods were taken away (evicted, preempted, their node drained) has not failed. Its requests go to the
+ * stable revision until it has pods again; then the step begins anew, or the promotion goes on. Often it is one pod, and
+ * a drained node is all it takes.
  */
 export function interrupted(situation: Situation, rollout: UnderWay): Rollout | undefined {
   const { canary, stable } = rollout;
-  if (canary.phase !== "Stepping" && canary.phase !== "Paused") return undefined;
-  const { stepStartedAt: _, interruptions = 0, ...rest } = canary;
-  const { weightPercent: heldWeightPercent } = canary;
-  // Without weight nobody waits for an answer of the canary.
-  if (heldWeightPercent === 0 || isInterrupted(canary)) return undefined;
+  const { phase, weightPercent, wantedWeightPercent = 0, interruptions = 0 } = canary;
+  // Without weight nobody waits for an answer of the canary. With all of it nobody else may be able to give one.
+  if (wantedWeightPercent === 0 || weightPercent === 100) return undefined;
+  if (phase !== "Stepping" && phase !== "Paused" && phase !== "Promoting") return undefined;
   if (interruptions >= MOST_INTERRUPTIONS || !wereTakenAway(situation, canary)) return undefined;
+  const { stepStartedAt: _, ...rest } = withoutNumbers(canary);
+  const held = phase === "Promoting" ? {} : { heldWeightPercent: wantedWeightPercent };
   return tell(
     {
       ...rollout,
-      canary: { ...rest, wantedWeightPercent: 0, heldWeightPercent, interruptions: interruptions + 1 },
+      canary: {
+        ...rest,
+        ...held,
+        wantedWeightPercent: 0,
+        interruptions: interruptions + 1,
+        waitingSince: situation.now.toISOString(),
+      },
     },
     "Warning",
-    "StepInterrupted",
-    `Step ${canary.step + 1} of ${canary.steps}: the canary's pods were taken away. Its requests go to revision ${stable?.name ?? ""} until it has pods again`,
+    "CanaryInterrupted",
+    `The canary's pods were taken away: requests go to revision ${stable?.name ?? ""} until it has pods again`,
   );
 }
 
-/** Whether the canary's weight was taken off it for want of pods. */
+/** Whether a step's weight was taken off the canary for want of pods. */
 export function isInterrupted({ heldWeightPercent }: CanaryStatus): boolean {
   return heldWeightPercent !== undefined;
 }
@@ -38,23 +47,24 @@ export function resumed(situation: Situation, rollout: UnderWay): Rollout | unde
   const { heldWeightPercent, ...canary } = rollout.canary;
   if (heldWeightPercent === undefined) return undefined;
   const weight = canary.phase === "Paused" ? heldWeightPercent : currentStepWeight(situation, rollout);
-  // A Deployment's count may still be of the pods that were taken away.
-  if (readyPods(situation, canary) === 0 || !canaryReadyFor(situation, rollout, weight)) return undefined;
+  if (!canaryReadyFor(situation, rollout, weight)) return undefined;
   return { ...rollout, canary: { ...canary, wantedWeightPercent: weight } };
 }
 
+/** Whether a Deployment of the canary has none of the pods any more that it had, and those in their place come up. */
+function wereTakenAway(situation: Situation, canary: CanaryStatus): boolean {
+  // The API server tells the time of a creation in whole seconds.
+  const since = (millis(canary.stepStartedAt ?? canary.waitingSince) ?? 0) - 1000;
+  return canaryPodGroups(situation, canary).some((pods) =>
+    pods.every((pod) => pod.leaving || isOnItsWayUp(pod, since)),
+  );
+}
+
 /**
- * Whether the pods that the step began with, or is waited for with, are gone, and those in their place are on their way up. One that is still
- * there and not ready, or that crashed, has failed by itself: a Deployment replaces no such pod.
+ * One that is still there from before and not ready, or that crashed, has failed by itself: a Deployment replaces no
+ * such pod. (Where the operator's clock is behind the API server's, a failure may pass for an interruption, and is
+ * judged when it has done so three times.)
  */
-function wereTakenAway({ observed }: Situation, canary: CanaryStatus): boolean {
-  const pods = observed.pods.filter(
-    (pod) => pod.track === "canary" && pod.revision === canary.revision && !pod.leaving,
-  );
-  // The API server knows of a creation's time whole seconds only.
-  const began = (millis(canary.stepStartedAt ?? canary.waitingSince) ?? 0) - 1000;
-  return pods.every(
-    ({ ready, restarts, problems, createdAt }) =>
-      !ready && restarts === 0 && problems.length === 0 && (createdAt?.getTime() ?? 0) > began,
-  );
+function isOnItsWayUp({ ready, restarts, problems, createdAt }: ObservedPod, since: number): boolean {
+  return !ready && restarts === 0 && problems.length === 0 && (createdAt?.getTime() ?? 0) > since;
 }

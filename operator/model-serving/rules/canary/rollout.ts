@@ -51,21 +51,20 @@ export function started(situation: Situation, rollout: Rollout, attempt: number)
   );
 }
 
+/** Of a step that has shown nothing yet. */
+export function withoutNumbers(canary: CanaryStatus): CanaryStatus {
+  const { p99Milliseconds: _, stableP99Milliseconds: _1, mirrored: _2, ...rest } = canary;
+  const { divergencePerMille: _3, ...unjudged } = rest;
+  return { ...unjudged, ...NO_NUMBERS };
+}
+
 /** Begins to wait for a step: its numbers start from nothing. */
 export function toStep(situation: Situation, rollout: UnderWay, step: number): Rollout {
-  const {
-    stepStartedAt: _,
-    p99Milliseconds: _1,
-    stableP99Milliseconds: _2,
-    mirrored: _3,
-    ...rest
-  } = rollout.canary;
-  const { divergencePerMille: _4, ...canary } = rest;
+  const { stepStartedAt: _, interruptions: _1, ...canary } = withoutNumbers(rollout.canary);
   return {
     ...rollout,
     canary: {
       ...canary,
-      ...NO_NUMBERS,
       phase: "Stepping",
       step,
       steps: situation.spec.canary?.steps.length ?? 0,
