@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { missingProxies } from "../zero-loss/proxies/missing.ts";
 import { missingCluster, testCluster } from "./support/cluster.ts";
+import { contentsOf } from "./support/contents.ts";
 import { helmOn, installChart, OPERATOR_NAMESPACE, RELEASE } from "./support/install.ts";
 import type { Namespace } from "./support/kube.ts";
 import { losesNothing } from "./support/lossless.ts";
@@ -86,29 +87,19 @@ describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
     });
 
     it("a deleted ModelServing leaves nothing behind, nor does one whose rollout is under way", async () => {
-      const everything = async () => {
-        const kinds = await namespace.run(["api-resources", "--namespaced", "--verbs=list", "--output=name"]);
-        const lasting = kinds
-          .trim()
-          .split("\n")
-          .filter((kind) => !/^(events|.*metrics\.k8s\.io)/.test(kind));
-        return (
-          await namespace.run(["get", lasting.join(), "--output", "name", "--ignore-not-found"])
-        ).trim();
-      };
-      const before = await everything();
+      const before = await contentsOf(namespace);
       const digits = openServing(namespace, "digits");
       try {
         const settings = { ...CANARY, autoscaling: { minReplicas: 2, maxReplicas: 3 } };
         const { replicas: _fixed, ...spec } = storedSpec("v1", settings) as { replicas: number };
         await digits.apply(spec);
-        expect(await everything()).not.toBe(before);
+        expect(await contentsOf(namespace)).not.toEqual(before);
         await digits.apply(
           { ...spec, ...storedSpec("v2", settings), replicas: undefined },
           ({ canary }) => canary !== undefined,
         );
         await digits.remove();
-        expect(await everything()).toBe(before);
+        expect(await contentsOf(namespace)).toEqual(before);
       } finally {
         await digits.stop();
       }

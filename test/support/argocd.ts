@@ -8,6 +8,8 @@ const PINNED = join(import.meta.dirname, "../e2e/argocd/go.mod");
 export interface ArgoCdFiles {
   /** Acts as the program that `ARGOCD_BINARY_NAME` names. */
   readonly program: string;
+  /** Folder of programs that it looks for on PATH. */
+  readonly bin: string;
   /** Folders of its definitions and of its settings as they are by default. */
   readonly definitions: string;
   readonly settings: string;
@@ -20,7 +22,12 @@ export function findArgoCd(): ArgoCdFiles | undefined {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "naru-argocd", version);
   const program = join(folder, "argocd");
   if (!existsSync(program)) return undefined;
-  return { program, definitions: join(folder, "crds"), settings: join(folder, "config") };
+  return {
+    program,
+    bin: join(folder, "bin"),
+    definitions: join(folder, "crds"),
+    settings: join(folder, "config"),
+  };
 }
 
 /** What is said where it is missing. */

@@ -11,7 +11,9 @@ target="${XDG_CACHE_HOME:-$HOME/.cache}/naru-argocd/$version"
 
 go mod download "$module"
 source=$(go list -m -f '{{.Dir}}' "$module")
-mkdir -p "$target"
+mkdir -p "$target/bin"
+# Its image has it on PATH.
+install "$source/hack/git-verify-wrapper.sh" "$target/bin"
 cp -R --no-preserve=mode "$source/manifests/crds" "$source/manifests/base/config" "$target"
 CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X $module/common.version=$version" -o "$target/building" "$module/cmd"
 mv "$target/building" "$target/argocd"

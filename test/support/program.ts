@@ -30,8 +30,15 @@ export async function accepts(port: number, program: ChildProcess): Promise<void
 }
 
 /** Starts a program whose standard error is shown only when it fails. */
-export function start(command: string, args: readonly string[]): ChildProcess {
-  const program = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+export function start(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  const program = spawn(command, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...env },
+  });
   let said = "";
   program.stderr?.on("data", (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4000);
