@@ -24,6 +24,8 @@ export async function tryKubectl(
   const child = spawn(server.kubectl, ["--kubeconfig", server.kubeconfig, ...args], {
     env: { ...process.env, HOME: "/nonexistent", ...env },
   });
+  // A command that reads nothing may be over before this is written; whether it failed is its exit code's to say.
+  child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { code: child.exitCode, stdout, stderr };
