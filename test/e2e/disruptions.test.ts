@@ -7,7 +7,9 @@ import {
   drain,
   evict,
   KEPT_MILLISECONDS,
+  KILL_API_SERVER,
   keepsReadiness,
+  killApiServer,
   killOperator,
   leader,
   nodeOf,
@@ -113,6 +115,22 @@ describe.skipIf(missingCluster() !== undefined || missingProxies().length > 0)(
         },
       }));
     });
+
+    it.skipIf(KILL_API_SERVER === undefined)(
+      "a canary goes on when the API server is killed in the middle of it and back after some seconds",
+      async () => {
+        await losesNothing(namespace, (serving) => ({
+          name: "API server killed in mid-canary",
+          spec: storedSpec("v1", CANARY),
+          async disturb(world) {
+            const promoted = world.apply(storedSpec("v2", CANARY));
+            await serving.settled("a canary that steps", ({ canary }) => canary?.phase === "Stepping");
+            await killApiServer(namespace, KILL_API_SERVER ?? "");
+            expect((await promoted).lastRollout?.result).toBe("Promoted");
+          },
+        }));
+      },
+    );
 
     it("a canary under way is taken back when the operator is killed while answers are wrong", async () => {
       const canary = {

@@ -91,6 +91,19 @@ export async function killOperator(namespace: Namespace, pod: string): Promise<v
 /** How the kubelet is restarted is the cluster's own: a command of whoever set it up. */
 export const RESTART_KUBELET = process.env.NARU_E2E_RESTART_KUBELET;
 
+/** Ends the API server without a word, and begins it again some seconds later: a command of the cluster's own as well. */
+export const KILL_API_SERVER = process.env.NARU_E2E_KILL_API_SERVER;
+
+/** Resolves when the API server answers again. */
+export async function killApiServer(namespace: Namespace, command: string): Promise<void> {
+  await promisify(exec)(command);
+  await eventually(
+    "the API server to be back",
+    async () => (await tryKubectl(namespace.cluster, ["get", "--raw", "/readyz"])).code === 0,
+    REPLACED_MILLISECONDS,
+  );
+}
+
 /** A kubelet asks pods anew that began less than 10 s before it did: `kubeletRestartGracePeriod` of its prober. */
 export const KEPT_MILLISECONDS = 15_000;
 
